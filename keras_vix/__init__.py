@@ -1,0 +1,8 @@
+"""Every efficient vision transformer, one `build()` away, measured honestly."""
+
+from . import callbacks, data, layers, train
+from ._version import __version__
+from .train import build, load
+from .zoo import describe, list_models
+
+__all__ = ["__version__", "build", "callbacks", "data", "describe", "layers", "list_models", "load", "train"]

@@ -1,0 +1,304 @@
+"""The command line: `keras-vix list`, `describe`, `bench`, `report`, `doctor`.
+
+Exit codes: 0 all is well; 1 something that ran failed; 2 the call makes no sense, and nothing was started; 130 stopped
+by Ctrl-C. Errors are one message on standard error; `--debug` shows where they come from.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+try:
+    import typer
+except ImportError as error:
+    raise ImportError("The command line needs typer and rich; run pip install typer rich.") from error
+
+MISTAKES = (ValueError, TypeError, OSError, ImportError)
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Efficient vision transformers: look at them, and measure them.",
+    epilog="--debug, anywhere, shows the traceback of an error.",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `keras-vix list` prints it.")]
+Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style pattern, such as '*performer*'.")]
+SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
+Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
+Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10 or cifar100.")]
+Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
+Options = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
+                                                   help="An option of model or recipe; may be given again.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Models = Annotated[str | None, typer.Option(help="Names with commas; a row may have options: a:m=64,b.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and noise. [default: 0]")]
+Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training images only.")]
+Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
+Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
+DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds that a row may take, its start included.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code.
+
+    Args:
+        arguments: words after the program's name; None takes those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = [word for word in given if word != "--debug"]
+    try:
+        return run(words)
+    except BrokenPipeError:
+        return quiet()
+    except MISTAKES as error:
+        if len(words) < len(given):
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(words: list[str]) -> int:
+    """Hand the words to typer; its way out is an exception, whose code is returned."""
+    try:
+        app(words, prog_name="keras-vix", obj=shlex.join(["keras-vix", *words]))
+    except SystemExit as end:
+        sys.stdout.flush()
+        return end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    return 0
+
+
+def quiet() -> int:
+    """Nobody reads the output any more (`| head`): point it nowhere, so that closing it says nothing either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+# ---- looking -------------------------------------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_command(pattern: Pattern = "*") -> None:
+    """Print the names of the models."""
+    from . import list_models
+
+    names = list_models(pattern)
+    if not names:
+        known = ", ".join(list_models())
+        raise ValueError(f"A pattern must match a model. Received: {pattern!r}; the models are {known}.")
+    print("\n".join(names))
+
+
+@app.command("describe")
+def describe_command(
+    name: Name, dataset: Dataset = "cifar10", profile: Profile = "default", options: Options = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a model is and costs."""
+    import dataclasses
+
+    from .bench import store, suites
+
+    suite = suites.make([{"preset": name}], name=name, forced={"dataset": dataset, "profile": profile} | pairs(options))
+    ((_, description),) = suites.check(suite.units)
+    print(store.to_json(dataclasses.asdict(description)) if as_json else description)
+
+
+def pairs(options: Sequence[str] | None) -> dict[str, Any]:
+    """The `--set` options as a dictionary; each may be given once."""
+    from .bench.suites import pair
+
+    found = [pair(option) for option in options or ()]
+    keys = [key for key, _ in found]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"An option may be set once. Received: --set {key}=... {keys.count(key)} times.")
+    return dict(found)
+
+
+# ---- measuring -----------------------------------------------------------------------------------------------------
+
+
+@app.command("bench")
+def bench_command(
+    context: typer.Context, suite_file: SuiteFile = None, dataset: Dataset = None, models: Models = None,
+    epochs: Epochs = None, batch_size: BatchSize = None, seed: Seed = None, limit: Limit = None,
+    profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False, dry_run: DryRun = False,
+    as_json: AsJson = False, timeout: Timeout = None,
+) -> None:
+    """Train and measure models, and write tables and figures."""
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise ValueError(f"timeout must be a positive number of seconds. Received: timeout={timeout}.")
+    settings = {
+        "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
+        "limit": limit,
+    }
+    suite = choose(suite_file, models, settings | pairs(options))
+    out = usable(out or Path("runs") / suite.name)
+    from .bench import suites
+
+    plans = suites.check(suite.units)
+    if dry_run:
+        show_plan(suite, plans, out)
+        return
+    raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
+
+
+def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -> Any:
+    """The suite that a call asks for: a file, or the models named, or all of them; on digits unless told otherwise."""
+    import keras
+
+    from . import list_models
+    from .bench import suites
+
+    backend = keras.config.backend()
+    if suite_file is None:
+        name = given.get("dataset") or "digits"
+        rows = suites.rows_of(models) if models is not None else [{"preset": name} for name in list_models()]
+        return suites.make(rows, name=name, title=f"Benchmark on {name}", forced=given, backend=backend)
+    if models is not None:
+        raise ValueError(f"Give a suite file or --models. Received: {str(suite_file)!r} and --models {models}.")
+    data = suites.read(suite_file)
+    defaults = {key: data[key] for key in suites.SETTINGS if key in data} | data.get("set", {})
+    return suites.make(
+        data["rows"], name=suite_file.stem, title=data.get("title", ""), description=data.get("description", ""),
+        defaults=defaults, forced=given, backend=backend,
+    )
+
+
+def usable(out: Path) -> Path:
+    """Check, without making it, that a folder can be written.
+
+    Raises:
+        ValueError: it is a file, or nothing may be made there.
+    """
+    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"out must be a folder that can be written. Received: out={str(out)!r}; see {str(nearest)!r}.")
+    return out
+
+
+def show_plan(suite: Any, plans: Sequence[tuple[Any, Any]], out: Path) -> None:
+    """What would be run, a line a row."""
+    from .bench import store
+
+    print(f"{suite.title}: {len(suite.units)} rows into {out}")
+    for unit, (recipe, description) in zip(suite.units, plans, strict=True):
+        known = store.find(out, unit.label, unit.fingerprint)
+        state = known["status"] if known else "to run"
+        print(
+            f"  {unit.label:<30} {unit.dataset}, {recipe.epochs} epochs of batches of {recipe.batch_size}, "
+            f"{description.trainable_parameters:,} parameters: {state}"
+        )
+
+
+def measure(suite: Any, out: Path, command: str, redo: bool, timeout: float | None, as_json: bool) -> int:
+    """Run a suite and write its pages after every row; returns the exit code."""
+    from .bench import report, runner
+    from .bench.environment import without_home
+    from .bench.progress import progress
+
+    fingerprints = [unit.fingerprint for unit in suite.units]
+    report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints)
+    stream = sys.stderr if as_json else sys.stdout
+    with plain_warnings(), progress(stream) as listener, interruptible():
+
+        def listen(event: dict[str, Any]) -> None:
+            listener(event)
+            if event["event"] == "row":
+                report.write(out, [event["row"]["fingerprint"]])
+
+        try:
+            rows = runner.run(suite.units, out, redo=redo, timeout=timeout, listener=listen)
+        except KeyboardInterrupt:
+            print(f"Stopped. Finished rows are in {out}; the same command goes on from there.", file=sys.stderr)
+            return 130
+        report.write(out, ())
+    show(rows, out, suite.title, as_json)
+    return 1 if any(row["status"] != "done" for row in rows) else 0
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Inside, a warning is one line on standard error."""
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"Warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = say
+        yield
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, a polite request to end (SIGTERM) does what Ctrl-C does."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def show(rows: Sequence[dict[str, Any]], out: Path, title: str, as_json: bool) -> None:
+    """Print the table at the end, or the rows as JSON."""
+    from .bench import store, tables
+
+    if as_json:
+        print(store.to_json(tables.to_records(rows)), end="")
+        return
+    print_table(tables.to_rich(rows, title), sys.stdout)
+    print(f"Table: {out / 'results.md'}, {out / 'results.csv'}, {out / 'results.json'}. Figures: {out / 'figures'}.")
+
+
+def print_table(table: Any, stream: IO[str]) -> None:
+    """Print a table as wide as it needs where there is no terminal to fit."""
+    import rich.console
+
+    rich.console.Console(file=stream, width=None if stream.isatty() else 160).print(table)
+
+
+@app.command("report")
+def report_command(folder: Results) -> None:
+    """Remake the tables and figures of a results folder."""
+    from .bench import report
+
+    if not (folder / "rows").is_dir():
+        raise ValueError(f"A report needs a results folder with `rows` in it. Received: {str(folder)!r}.")
+    with plain_warnings():
+        rows = report.write(folder)
+    if not rows:
+        print(f"Error: no usable row in {folder / 'rows'}.", file=sys.stderr)
+        raise typer.Exit(1)
+    show(rows, folder, report.suite_of(folder).get("title") or "Results", as_json=False)
+
+
+# ---- the installation ----------------------------------------------------------------------------------------------
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Check the installation: packages, backend, data, one training step."""
+    from .bench.doctor import examine
+
+    healthy = True
+    for finding in examine():
+        healthy &= finding.good is not False
+        mark = {True: "ok  ", False: "FAIL", None: "note"}[finding.good]
+        print(f"{mark} {finding.what}: {finding.words}", flush=True)
+    raise typer.Exit(0 if healthy else 1)

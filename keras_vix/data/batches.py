@@ -1,0 +1,148 @@
+"""Batches of one split for `model.fit`: NumPy only, the same on every backend, repeatable."""
+
+import keras
+import numpy as np
+
+from .ahead import Ahead
+from .augment import Policy, apply, find_policy
+from .checks import SEED_LIMIT, whole
+from .splits import Split
+
+ORDER, NOISE = 1, 2  # streams of random numbers: neither disturbs the other
+LEAD = 2  # batches begun ahead, a worker
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches `(x, y)`: x (b, h, w, c) float32 on the 0..255 scale, y (b,) int32.
+
+    The order depends on (seed, epoch) alone and the augmentation on (seed, epoch, batch) alone, so any number of
+    workers, in any order, yields the same batches. Each image occurs once an epoch (but for those
+    that `drop_remainder` leaves out).
+
+    Keras is told of one worker whatever `workers` says, and the threads are this object's own: those of Keras may
+    carry batches over from one epoch into the next, so that an epoch no longer holds each image once.
+
+    An epoch ends when Keras calls `on_epoch_end`. Keras does so once before training starts, so `fit` on a fresh
+    object sees epochs 1, 2, ...; a second `fit` goes on counting.
+
+    Args and Raises: see `batches`.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augment: str | Policy = "none",
+        seed: int = 0,
+        drop_remainder: bool = False,
+        workers: int = 1,
+    ) -> None:
+        x, y = _check_split(split)
+        self.batch_size = whole("batch_size", batch_size, 1, 2**31)
+        self.policy = find_policy(augment)
+        self.seed = whole("seed", seed, 0, SEED_LIMIT)
+        self._threads = whole("workers", workers, 1, 256)
+        super().__init__()
+        self.x, self.y = x, y
+        self.shuffle, self.drop_remainder = bool(shuffle), bool(drop_remainder)
+        if not len(self):
+            raise ValueError(
+                "drop_remainder needs at least one full batch. "
+                f"Received: batch_size={batch_size} for {len(y)} images; use a smaller batch."
+            )
+        self._ahead = Ahead(self._make, self._threads) if self._threads > 1 else None
+        self.epoch = 0
+        self._kept: tuple[int, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        full, rest = divmod(len(self.y), self.batch_size)
+        return full + bool(rest and not self.drop_remainder)
+
+    @property
+    def images(self) -> int:
+        """Images an epoch."""
+        return min(len(self.y), len(self) * self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch number `index` of the present epoch."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must lie in 0..{len(self) - 1}. Received: index={index}.")
+        epoch = self.epoch
+        if self._ahead is None:
+            return self._make((epoch, index))
+        last = min(index + 1 + LEAD * self._threads, len(self))
+        return self._ahead.get((epoch, index), ((epoch, later) for later in range(index + 1, last)))
+
+    def _make(self, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The batch of one (epoch, index), made from these two numbers and the seed alone."""
+        epoch, index = key
+        chosen = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng([self.seed, NOISE, epoch, index])
+        return apply(self.x[chosen], self.policy, rng), self.y[chosen]
+
+    def on_epoch_end(self) -> None:
+        """Keras' signal that an epoch is over: the next one has its own order and noise."""
+        self.epoch += 1
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The order of one epoch; the last one asked for is kept, as drawing it costs more than a small batch."""
+        known = self._kept
+        if known is None or known[0] != epoch:
+            order = np.arange(len(self.y))
+            if self.shuffle:
+                order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(order)
+            # One assignment: a thread never meets the number of one epoch with the order of another.
+            known = self._kept = (epoch, order)
+        return known[1]
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    shuffle: bool = False,
+    augment: str | Policy = "none",
+    seed: int = 0,
+    drop_remainder: bool = False,
+    workers: int = 1,
+) -> Batches:
+    """Batches of one split, for `model.fit`, `evaluate` and `predict`.
+
+    Args:
+        split: A `Split`, or any pair (x, y) of equal length.
+        batch_size: Images a batch; the last one may be smaller.
+        shuffle: Draw a new order each epoch.
+        augment: A name in `POLICIES`, or a `Policy`.
+        seed: Of order and augmentation, 0..2**32-1.
+        drop_remainder: Leave out the last, smaller batch.
+        workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: A number out of range, an unknown policy, no images, or no full batch.
+    """
+    return Batches(
+        split,
+        batch_size,
+        shuffle=shuffle,
+        augment=augment,
+        seed=seed,
+        drop_remainder=drop_remainder,
+        workers=workers,
+    )
+
+
+def _check_split(split: Split) -> Split:
+    if not isinstance(split, tuple) or len(split) != 2:
+        kind = type(split).__name__
+        raise TypeError(f"split must be a pair (x, y). Received: {kind}; give for example data.train.")
+    x, y = np.asarray(split[0]), np.asarray(split[1])
+    if x.ndim != 4 or y.ndim != 1 or len(x) != len(y) or not len(x):
+        raise ValueError(
+            "split must hold images (n, height, width, channels) and as many labels (n,), n >= 1. "
+            f"Received: x.shape={x.shape}, y.shape={y.shape}; pass user arrays through keras_vix.data.load first."
+        )
+    return Split(x, y)

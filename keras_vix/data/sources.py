@@ -1,0 +1,90 @@
+"""`load`: a data set by name, file or arrays, divided into training, validation and test parts."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from ..facts import Facts
+from .archives import read_digits, read_user
+from .arrays import from_arrays
+from .catalogue import Size, check_name, data_folder, read_named
+from .checks import SEED_LIMIT, fraction, sides, whole
+from .resize import resize
+from .splits import LIMIT, TEST, Data, Split, generator, hold_out_validation, take
+
+Source = str | os.PathLike | tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def load(
+    source: Source,
+    *,
+    validation: float = 0.1,
+    seed: int = 0,
+    limit: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    data_dir: str | os.PathLike | None = None,
+    download: bool = True,
+) -> Data:
+    """Images (n, height, width, channels) with pixels 0..255, and labels (n,) int32 in 0..classes-1, in three splits.
+
+    Pixels are uint8 where the source has whole numbers and float32 where it has fractions; float images
+    whose largest pixel is at most 1 are multiplied by 255. Models normalise within themselves.
+
+    Args:
+        source: One of
+            - `"digits"`, which comes with this package;
+            - `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`, or any image classification set
+              of TensorFlow Datasets, also as `name/config` and `name:1.2.3`;
+            - the path of a `.npz` with x_train, y_train, x_test and y_test;
+            - these four arrays.
+        validation: The fraction of the training part set apart, 0 <= validation < 1; with 0, `validation` is None.
+        seed: Of the validation split and of `limit`, 0..2**32-1. The test part never depends on it.
+        limit: At most this many training images, taken before the validation split, and at most as many of test.
+        image_size: Resize to (height, width), or to a square; bilinear, antialiased when shrinking.
+        data_dir: Where data sets lie; $TFDS_DATA_DIR or ~/tensorflow_datasets if not given. Archives `<name>.npz`,
+            or `<name>-0.npz`, `<name>-1.npz` ..., with x, y and split (0 train, 1 test) are read first, without
+            TensorFlow.
+        download: Whether the network may be used; if not, it never is.
+
+    Every choice of images is stratified: each class keeps its share to within one image. A set without a test
+    part gives up its validation part, or else a fixed fifth.
+
+    Raises:
+        TypeError: An argument or array is of the wrong kind.
+        ValueError: An unknown name, a number out of range, or arrays that are not images and their classes.
+        DatasetUnavailable: A named set is not on this machine and cannot or may not be fetched.
+        NotADirectoryError, PermissionError: `data_dir` cannot serve.
+        ImportError: TensorFlow Datasets is needed and not installed.
+    """
+    size = None if image_size is None else sides("image_size", image_size)
+    count = None if limit is None else whole("limit", limit, 1, 2**31)
+    part, seed = fraction("validation", validation), whole("seed", seed, 0, SEED_LIMIT)
+    if not isinstance(download, bool):
+        raise TypeError(f"download must be True or False. Received: download={download!r}; give a bool.")
+    train, test, facts = _read(source, size, data_dir, download)
+    if count:
+        train = take(train, count, generator(seed, LIMIT))
+        test = take(test, count, generator(0, TEST))
+    if size:
+        train, test = (split._replace(x=resize(split.x, size)) for split in (train, test))
+        facts = replace(facts, input_shape=(*size, facts.input_shape[2]))
+    train, held_out = hold_out_validation(train, part, seed)
+    return Data(train, held_out, test, facts)
+
+
+def _read(
+    source: Source, size: Size | None, data_dir: str | os.PathLike | None, download: bool
+) -> tuple[Split, Split, Facts]:
+    """(train, test, facts), by the reader that fits the kind of source."""
+    folder = data_folder(data_dir)
+    if isinstance(source, (tuple, list)):
+        return from_arrays(tuple(source))
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".npz")):
+        return read_user(source)
+    if not isinstance(source, str):
+        kind = type(source).__name__
+        raise TypeError(f"source must be a name, a .npz path or four arrays. Received: {kind}; try 'digits'.")
+    if check_name(source) == "digits":
+        return read_digits()
+    return read_named(source, folder, size, download)

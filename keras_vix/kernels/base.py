@@ -1,0 +1,26 @@
+"""The contract of a kernel."""
+
+from ..base import Layer
+
+
+class Kernel(Layer):
+    """How the product of every head is computed: `(q, k, v) -> out`.
+
+    `q` is `(..., heads, n, width)`, `k` and `v` are `(..., heads, keys, width)`, `out` has the shape of `q`. `mask` is boolean,
+    true for the keys that take part, and broadcasts against `(..., heads, keys)`. A kernel that names `bias` in its `call`
+    has scores, to which a `(..., heads, n, keys)` bias can be added; one that names `projection` can be given a shared one.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # a float32 bias must not be cast to float16, where -1e9 is infinite
+        self.supports_masking = True
+
+    def compute_mask(self, *inputs, **masks):
+        """None: a mask of keys says nothing of the queries, which the output follows."""
+        return None
+
+    def build(self, q_shape, k_shape, v_shape):
+        self.built = True
+
+    def compute_output_shape(self, q_shape, k_shape, v_shape):
+        return (*q_shape[:-1], v_shape[-1])

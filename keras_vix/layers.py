@@ -1,0 +1,140 @@
+"""The public shelf: ordinary Keras layers for anyone's model, under the names that people look for.
+
+Those named after a method only choose a kernel for the one attention mixer; there is no second implementation.
+"""
+
+from . import checks
+from .base import Layer, make_seed, register
+from .kernels import Linformer, Nystrom, Performer, Softmax
+from .mixers import Attention, LocalAttention1D, LocalWindowAttention2D, ShiftedWindow
+from .parts import (
+    MLP,
+    ConvEmbedding,
+    LearnedPosition,
+    PatchEmbedding,
+    PatchMerging,
+    Prefix,
+    Residual,
+    RotaryEmbedding,
+    SequencePool,
+    SinCosPosition,
+    TokenProjection,
+    Tokens,
+)
+
+
+@register
+class PerformerAttention(Attention):
+    """Multi-head attention with (random) features, linear in the tokens: `(batch, n, dim) -> (batch, n, dim)`.
+
+    Called as `layer(query, value=None, key=None, mask=None)`.
+
+    Args:
+        num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
+        num_features: rows of the random projection (`hyperbolic` makes twice as many features); `None` for a deterministic map.
+        features, projection, length, stabiliser, epsilon, dropout, seed: as in `Performer`.
+
+    Source: Choromanski et al. 2020, arXiv:2009.14794.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        key_dim: int | None = None,
+        num_features: int | None = 64,
+        features: str = "positive",
+        projection: str = "orthogonal",
+        length: str = "chi",
+        stabiliser: str = "exact",
+        epsilon: float | None = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        rope: Layer | None = None,
+        use_bias: bool = True,
+        out_dropout: float = 0.0,
+        **kwargs,
+    ):
+        if num_features is not None:
+            checks.integer("num_features", num_features)
+        seed = make_seed(seed)
+        kernel = Performer(
+            num_features, features, projection, length, stabiliser, epsilon, dropout, seed, name="kernel", dtype=kwargs.get("dtype")
+        )
+        super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
+        self.num_features = num_features
+        self.features, self.projection, self.length, self.stabiliser = features, projection, length, stabiliser
+        self.epsilon, self.dropout, self.seed = epsilon, dropout, seed
+
+
+@register
+class LinformerAttention(Attention):
+    """Multi-head attention over projected tokens, linear in the tokens: `(batch, n, dim) -> (batch, n, dim)`.
+
+    Called as `layer(query, value=None, key=None, mask=None)`, with `projection=` from a `TokenProjection` if `share="layer"`.
+
+    Args:
+        num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
+        proj_dim: number of projected tokens, 1 to the number of keys.
+        share, start, dropout: as in `Linformer`.
+
+    Source: Wang et al. 2020, arXiv:2006.04768.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        key_dim: int | None = None,
+        proj_dim: int = 64,
+        share: str = "head",
+        start: str = "uniform",
+        dropout: float = 0.0,
+        rope: Layer | None = None,
+        use_bias: bool = True,
+        out_dropout: float = 0.0,
+        **kwargs,
+    ):
+        checks.integer("proj_dim", proj_dim)
+        kernel = Linformer(proj_dim, share, start, dropout, name="kernel", dtype=kwargs.get("dtype"))
+        super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
+        self.proj_dim, self.share, self.start, self.dropout = proj_dim, share, start, dropout
+
+
+@register
+class NystromAttention(Attention):
+    """Multi-head attention through landmarks, linear in the tokens: `(batch, n, dim) -> (batch, n, dim)`.
+
+    Called as `layer(query, value=None, key=None, mask=None)`.
+
+    Args:
+        num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
+        num_landmarks: 1 to the number of tokens.
+        iterations, convolution, dropout: as in `Nystrom`.
+
+    Source: Xiong et al. 2021, arXiv:2102.03902.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        key_dim: int | None = None,
+        num_landmarks: int = 64,
+        iterations: int = 12,
+        convolution: int | None = None,
+        dropout: float = 0.0,
+        rope: Layer | None = None,
+        use_bias: bool = True,
+        out_dropout: float = 0.0,
+        **kwargs,
+    ):
+        checks.integer("num_landmarks", num_landmarks)
+        kernel = Nystrom(num_landmarks, iterations, convolution, dropout, name="kernel", dtype=kwargs.get("dtype"))
+        super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
+        self.num_landmarks, self.iterations, self.convolution, self.dropout = num_landmarks, iterations, convolution, dropout
+
+
+__all__ = [
+    "MLP", "Attention", "ConvEmbedding", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D",
+    "LocalWindowAttention2D", "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer",
+    "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition",
+    "Softmax", "TokenProjection", "Tokens",
+]  # fmt: skip

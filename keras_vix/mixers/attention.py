@@ -1,0 +1,124 @@
+"""The attention mixer: projections round a kernel."""
+
+import inspect
+import math
+
+import keras
+from keras import ops
+
+from .. import checks
+from ..base import Layer, register
+from ..kernels import Kernel, Softmax
+from ..ops.heads import merge_heads, split_heads
+
+
+@register
+class Attention(Layer):
+    """Multi-head attention with any kernel: `(batch, n, dim) -> (batch, n, dim)`.
+
+    Called as `layer(query, value=None, key=None, mask=None)`: `value` defaults to `query`, `key` to `value`; `mask` is boolean
+    `(batch, keys)`, true for the tokens that take part.
+
+    Args:
+        num_heads: number of heads.
+        key_dim: width of a head; default `dim / num_heads`. The inner width is `num_heads * key_dim`.
+        kernel: a `Kernel`; default `Softmax()`.
+        rope: a `RotaryEmbedding` that turns queries and keys before the kernel, or `None`.
+        use_bias: whether the four projections have a bias.
+        out_dropout: rate on the output of the last projection while training.
+
+    Raises:
+        ValueError: at build, if `num_heads` does not divide the width and `key_dim` is not given.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        key_dim: int | None = None,
+        kernel: Kernel | None = None,
+        rope: Layer | None = None,
+        use_bias: bool = True,
+        out_dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.num_heads = checks.integer("num_heads", num_heads)
+        self.key_dim = key_dim if key_dim is None else checks.integer("key_dim", key_dim)
+        self.kernel = check_kernel(kernel, self.dtype_policy)
+        self.rope = rope
+        self.use_bias = use_bias
+        self.out_dropout = checks.rate("out_dropout", out_dropout)
+
+    def build(self, query_shape, value_shape=None, key_shape=None, mask_shape=None, projection_shape=None):
+        value_shape = value_shape or query_shape
+        key_shape = key_shape or value_shape
+        build_projections(self, query_shape, value_shape, key_shape)
+        q_shape, k_shape = (self._heads(shape) for shape in (query_shape, key_shape))
+        self.kernel.build(q_shape, k_shape, k_shape)
+        if self.rope is not None:
+            self.rope.build(q_shape if query_shape[1] is None or query_shape[1] >= (key_shape[1] or 0) else k_shape)
+        self.built = True
+
+    def _heads(self, shape):
+        return (shape[0], self.num_heads, shape[1], self.width)
+
+    def call(self, query, value=None, key=None, mask=None, projection=None):
+        value = query if value is None else value
+        key = value if key is None else key
+        q, k, v = (split_heads(f(x), self.num_heads) for f, x in ((self.query, query), (self.key, key), (self.value, value)))
+        if self.rope is not None:
+            q, k = self.rope(q), self.rope(k)
+        shared = {} if projection is None else {"projection": projection}
+        out = self.kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1), **shared)
+        return self.drop(self.out(merge_heads(out)))
+
+    def compute_output_shape(self, query_shape, *args, **kwargs):
+        return query_shape
+
+    def multiply_adds(self, query_shape, value_shape=None, key_shape=None, **shapes):
+        value_shape = value_shape or query_shape
+        key_shape = key_shape or value_shape
+        q, k = ((self.num_heads, shape[0], self.width) for shape in (query_shape, key_shape))
+        inner = self.num_heads * self.width
+        projections = inner * (2 * math.prod(query_shape) + math.prod(key_shape) + math.prod(value_shape))
+        return projections + self.kernel.multiply_adds(q, k, k)
+
+
+def check_kernel(kernel, policy) -> Kernel:
+    """`kernel`, or exact attention for `None`; anything else that is not a kernel is refused."""
+    if kernel is None:
+        return Softmax(dtype=policy)
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"`kernel` must be a kernel layer such as Softmax() or Performer(m=32). Received: kernel={kernel!r}.")
+    if kernel.built:
+        raise ValueError(f"A kernel belongs to one attention layer. Received: kernel={kernel.name!r}, in use; make another one.")
+    return kernel
+
+
+def takes(kernel: Kernel, name: str) -> bool:
+    """Whether the kernel's `call` names an optional input such as `bias` or `projection`."""
+    return name in inspect.signature(type(kernel).call).parameters
+
+
+def build_projections(layer, query_shape, value_shape, key_shape) -> None:
+    """Give an attention `layer` its width and its sub-layers `query`, `key`, `value`, `out` and `drop`, built."""
+    dim = query_shape[-1]
+    if layer.key_dim is None and dim % layer.num_heads:
+        raise ValueError(
+            f"`num_heads` must divide the width, or `key_dim` be given. Received: num_heads={layer.num_heads}, width={dim}."
+        )
+    layer.width = layer.key_dim or dim // layer.num_heads
+    inner = layer.num_heads * layer.width
+    for name, shape in (("query", query_shape), ("key", key_shape), ("value", value_shape)):
+        setattr(layer, name, _dense(layer, name, inner, shape))
+    layer.out = _dense(layer, "out", dim, (*query_shape[:-1], inner))
+    layer.drop = keras.layers.Dropout(layer.out_dropout, dtype=layer.dtype_policy)
+
+
+def _dense(layer, name, units, shape):
+    dense = keras.layers.Dense(units, use_bias=layer.use_bias, name=name, dtype=layer.dtype_policy)
+    dense.build(shape)
+    return dense

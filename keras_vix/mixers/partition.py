@@ -1,0 +1,74 @@
+"""Cutting a map into windows, shifted or not."""
+
+import numpy as np
+from keras import ops
+
+from .. import checks
+from ..base import Layer, register
+from ..ops import grids
+
+
+@register
+class ShiftedWindow(Layer):
+    """Cut a map into windows: `(batch, rows, columns, dim) -> (batch, windows, window tokens, dim)`; `reverse` undoes it.
+
+    It has no weights. After a call or `build`, `windows` is their number, `allowed` tells which pairs of tokens in a window may
+    see each other (`(windows, tokens, tokens)`, or `None` for all of them) and `valid` which tokens are not padding
+    (`(windows, tokens)`, or `None`).
+
+    Args:
+        grid: `(rows, columns)`.
+        window: side of a window, or `(rows, columns)`.
+        shift: how far the windows are moved, or `(rows, columns)`; `0 <= shift < window`.
+        roll: whether a shift rolls the map, so that border windows hold strips of opposite borders that `allowed` keeps apart;
+            otherwise the map is padded, and border windows are part padding.
+
+    A grid that the window does not divide is padded at the bottom right.
+
+    Source: Liu et al. 2021, arXiv:2103.14030, section 3.2, figure 4.
+    """
+
+    def __init__(self, grid, window, shift=0, roll: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.grid = checks.pair("grid", grid)
+        self.window = checks.pair("window", window)
+        self.shift = checks.pair("shift", shift, 0)
+        self.roll = roll
+        if any(s >= w for w, s in zip(self.window, self.shift)):
+            raise ValueError(f"`shift` must be smaller than `window`. Received: shift={shift}, window={window}.")
+        self._plan()
+
+    def _plan(self):
+        """Constant geometry: padding, padded grid, number of windows, and the two tables."""
+        rolled = self.roll and any(self.shift)
+        before = [0 if self.roll else (w - s) % w for w, s in zip(self.window, self.shift)]
+        after = [-(size + b) % w for size, w, b in zip(self.grid, self.window, before)]
+        self.padding = tuple(zip(before, after))
+        self.padded = tuple(size + b + a for size, b, a in zip(self.grid, before, after))
+        self.windows = int(np.prod([size // w for size, w in zip(self.padded, self.window)]))
+        self.allowed = grids.shift_mask(self.padded, self.window, self.shift) if rolled else None
+        self.valid = self._valid(rolled) if self.padded != self.grid else None
+
+    def _valid(self, rolled):
+        table = np.pad(np.ones(self.grid, bool), self.padding)
+        if rolled:
+            table = np.roll(table, [-s for s in self.shift], axis=(0, 1))
+        return grids.window_view(table, self.window)
+
+    def call(self, x):
+        return self.split(x)[:, :, 0]
+
+    def split(self, x, num_heads: int = 1):
+        """`(batch, rows, columns, num_heads * width) -> (batch, windows, num_heads, window tokens, width)`."""
+        if self.padded != self.grid:
+            x = grids.pad_grid(x, self.padding)
+        if self.roll and any(self.shift):
+            x = ops.roll(x, [-s for s in self.shift], axis=(1, 2))
+        return grids.to_windows(x, self.padded, self.window, num_heads)
+
+    def reverse(self, x):
+        """`(batch, windows, num_heads, window tokens, width)`, or without heads, back to `(batch, rows, columns, dim)`."""
+        x = grids.from_windows(x if len(x.shape) == 5 else ops.expand_dims(x, 2), self.padded, self.window)
+        if self.roll and any(self.shift):
+            x = ops.roll(x, list(self.shift), axis=(1, 2))
+        return grids.crop_grid(x, self.padding) if self.padded != self.grid else x

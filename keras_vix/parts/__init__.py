@@ -1,0 +1,24 @@
+"""Everything a model is made of besides its mixers: one table for each choice."""
+
+from .embeds import ConvEmbedding, PatchEmbedding
+from .ffns import MLP
+from .heads import LinearHead, MLPHead
+from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
+from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
+from .reduces import PatchMerging
+from .residual import Residual
+from .tokens import Prefix, TokenProjection, Tokens
+
+EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding}
+POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
+FFNS = {"mlp": MLP}
+REDUCES = {"merge": PatchMerging}
+POOLS = {"mean": MeanPool, "first": FirstPool, "sequence": SequencePool, "flatten": FlattenPool}
+HEADS = {"linear": LinearHead, "mlp": MLPHead}
+
+__all__ = [
+    "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
+    "ConvEmbedding", "FirstPool", "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool",
+    "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding", "SequencePool", "SinCosPosition",
+    "TokenProjection", "Tokens",
+]  # fmt: skip

@@ -1,0 +1,75 @@
+"""The block: every block of every model is two of these."""
+
+import keras
+
+from .. import checks
+from ..base import Layer, make_seed, register
+
+NORMS = ("pre", "post")
+
+
+@register
+class Residual(Layer):
+    """`x + drop_path(scale * inner(norm(x)))`, or `norm(x + drop_path(scale * inner(x)))`: `(batch, n, dim) -> same`.
+
+    Further inputs of the call go to `inner` as they are.
+
+    Args:
+        inner: the layer inside.
+        norm: `pre` or `post`, where the layer normalisation stands.
+        norm_epsilon: of the normalisation, > 0.
+        drop_path: rate of leaving the branch out for a whole sample while training, in [0, 1).
+        scale: initial value of a learned factor for each channel of the branch, or `None` for no such factor.
+        seed: of the dropped paths.
+
+    Source: pre-norm: Xiong et al. 2020, arXiv:2002.04745; drop path: Huang et al. 2016, arXiv:1603.09382; scale: Touvron et al.
+    2021, arXiv:2103.17239, eq. 4.
+    """
+
+    def __init__(
+        self,
+        inner: keras.layers.Layer,
+        norm: str = "pre",
+        norm_epsilon: float = 1e-6,
+        drop_path: float = 0.0,
+        scale: float | None = None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.inner = inner
+        self.norm = checks.choice("norm", norm, NORMS)
+        self.norm_epsilon = checks.number("norm_epsilon", norm_epsilon, 1e-12, 1.0)
+        self.drop_path = checks.rate("drop_path", drop_path)
+        self.scale = scale if scale is None else checks.number("scale", scale, 0.0, 10.0)
+        self.seed = make_seed(seed if seed is None else checks.integer("seed", seed, 0))
+
+    def build(self, x_shape, memory_shape=None, projection_shape=None):
+        self.layer_norm = keras.layers.LayerNormalization(epsilon=self.norm_epsilon, name="norm", dtype=self.dtype_policy)
+        self.layer_norm.build(x_shape)
+        self.inner.build(*(shape for shape in (x_shape, memory_shape) if shape is not None))
+        if self.scale is not None:
+            self.gamma = self.add_weight(name="gamma", shape=x_shape[-1:], initializer=keras.initializers.Constant(self.scale))
+        noise = (None, *(1,) * (len(x_shape) - 1))  # one draw for a whole sample
+        self.drop = keras.layers.Dropout(self.drop_path, noise_shape=noise, seed=self.seed, dtype=self.dtype_policy)
+        self.built = True
+
+    def call(self, x, memory=None, projection=None):
+        shared = {} if projection is None else {"projection": projection}
+        inputs = () if memory is None else (memory,)
+        if self.norm == "post":
+            return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
+        return x + self._branch(self.inner(self.layer_norm(x), *inputs, **shared))
+
+    def _branch(self, y):
+        return self.drop(y if self.scale is None else y * self.gamma)
+
+    def compute_output_shape(self, x_shape, **shapes):
+        return x_shape
+
+    def multiply_adds(self, x_shape, memory_shape=None, projection_shape=None):
+        return self.inner.multiply_adds(*(shape for shape in (x_shape, memory_shape) if shape is not None))
+
+    def constants(self):
+        return self.inner.constants()

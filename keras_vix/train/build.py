@@ -1,0 +1,52 @@
+"""The front door."""
+
+import keras
+
+from ..zoo import assemble, configure
+from .compile import compile as compile_model
+from .recipe import NAMES, recipe
+
+DEFAULT_DATASET = "cifar10"
+
+
+def build(
+    preset: str,
+    *,
+    dataset: str | None = None,
+    profile: str = "default",
+    compile: bool = True,
+    steps: int | None = None,
+    name: str | None = None,
+    **overrides,
+) -> keras.Model:
+    """A compiled Keras model that trains with `model.fit` at once: images `(batch, height, width, channels)` to logits.
+
+    The images are raw, channels last, pixels from 0 to 255: the model normalises them itself. Labels are integers.
+
+    Args:
+        preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`.
+        dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10` (default) or `cifar100`: image shape, classes, pixel statistics,
+            patch size and recipe. For other images give `input_shape` and `classes`.
+        profile: `default`, lean and modern, or `reference`, the closest reading of the source.
+        compile: whether to compile after the preset's recipe.
+        steps: training steps altogether, for recipes with a schedule; without them the learning rate stays at its peak.
+        name: of the model; default the preset's.
+        overrides: any choice (`kernel="nystrom"`, `position="rope"`), size (`dim`, `depth`, `num_heads`), option of the chosen
+            parts (`m`, `patch`, `window`) or field of the recipe (`learning_rate`, `label_smoothing`).
+
+    Returns:
+        A functional `keras.Model`; it saves to `.keras`, and `keras_vix.load` or any process that imported `keras_vix` loads it.
+
+    Raises:
+        TypeError, ValueError: for unknown names or values that do not fit, before any weight exists.
+    """
+    ours = {key: value for key, value in overrides.items() if key in NAMES}
+    rest = {key: value for key, value in overrides.items() if key not in NAMES}
+    if not isinstance(compile, bool):
+        raise TypeError(f"`compile` must be True or False. Received: compile={compile!r}.")
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        raise ValueError(f"`name` must be a word without a slash. Received: name={name!r}.")
+    config = configure(preset, dataset=dataset, profile=profile, **rest)
+    how = recipe(preset, dataset or DEFAULT_DATASET, profile, **ours)
+    model = assemble(config, name or preset)
+    return compile_model(model, how, steps) if compile else model

@@ -1,0 +1,93 @@
+"""How a model is trained: a record beside the one that says what it is."""
+
+import dataclasses
+from types import MappingProxyType
+
+from .. import checks
+from ..zoo import find
+
+SCHEDULES = ("constant", "cosine")
+OPTIMIZERS = ("adamw", "adam", "sgd", "lion")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything about training that is not the model.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images in a step.
+        optimizer: `adamw`, `adam`, `sgd` (Nesterov momentum 0.9) or `lion`.
+        learning_rate: its peak.
+        weight_decay: decoupled, for every weight but biases, normalisations, positions and tokens.
+        warmup: fraction of all steps in which the rate rises from 0; `cosine` only.
+        schedule: `constant`, or `cosine` to 0 over all steps.
+        label_smoothing: share of the target spread over all classes, in [0, 1).
+        clip_norm: largest global norm of the gradient, or `None`.
+        augment: name of an augmentation policy; `default` is that of the data set.
+        jit_compile: Keras' word, `auto`, True or False.
+    """
+
+    epochs: int = 60
+    batch_size: int = 256
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.0
+    schedule: str = "constant"
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    augment: str = "default"
+    jit_compile: bool | str = "auto"
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            checks.integer(name, getattr(self, name))
+        checks.choice("optimizer", self.optimizer, OPTIMIZERS)
+        checks.choice("schedule", self.schedule, SCHEDULES)
+        checks.number("learning_rate", self.learning_rate, 1e-12, 100.0)
+        checks.number("weight_decay", self.weight_decay, 0.0, 10.0)
+        for name in ("warmup", "label_smoothing"):
+            checks.rate(name, getattr(self, name))
+        if self.clip_norm is not None:
+            checks.number("clip_norm", self.clip_norm, 1e-12, 1e6)
+        if not isinstance(self.augment, str):
+            raise TypeError(f"`augment` must be the name of a policy. Received: augment={self.augment!r}.")
+        if not (isinstance(self.jit_compile, bool) or self.jit_compile == "auto"):
+            raise TypeError(f"`jit_compile` must be True, False or 'auto'. Received: jit_compile={self.jit_compile!r}.")
+
+
+NAMES = tuple(field.name for field in dataclasses.fields(Recipe))
+
+# Columbia 2024 report, as the Keras examples behind it train; its epochs are the report's own.
+REFERENCE = MappingProxyType(
+    {
+        "isotropic": dict(epochs=60, batch_size=256),
+        "swin": dict(epochs=50, batch_size=128, label_smoothing=0.1),
+    }
+)
+MODERN = dict(schedule="cosine", warmup=0.1, clip_norm=1.0)
+
+# What a small data set wants instead.
+SMALL = MappingProxyType({"digits": dict(epochs=15, batch_size=64, learning_rate=3e-3)})
+
+
+def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **overrides) -> Recipe:
+    """The recipe of a preset for a data set and profile, with the caller's overrides.
+
+    Raises:
+        TypeError, ValueError: for an unknown preset, profile or field, or a value out of range.
+    """
+    row = find(preset)
+    checks.choice("profile", profile, ("default", "reference"))
+    for name in overrides:
+        if name not in NAMES:
+            raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES)} Known: {', '.join(NAMES)}.")
+    start = dict(REFERENCE[row.family])
+    if profile == "default":
+        start |= MODERN | SMALL.get(dataset, {})
+    elif dataset in ("cifar10", "cifar100"):
+        start["augment"] = "flip" if row.family == "swin" else "reference_cifar"
+    elif row.family == "swin":
+        start["augment"] = "none"
+    return Recipe(**{**start, **overrides})

@@ -1,0 +1,184 @@
+"""The record of a model: choices, sizes and options, checked before any tensor exists."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from .. import checks
+from ..base import arguments
+from ..kernels import KERNELS
+from ..mixers import MIXERS
+from ..parts import EMBEDS, FFNS, HEADS, POOLS, POSITIONS, REDUCES
+from ..parts.residual import NORMS
+from .lookup import lookup
+
+AXES = {
+    "embed": EMBEDS,
+    "position": POSITIONS,
+    "mixer": MIXERS,
+    "kernel": KERNELS,
+    "ffn": FFNS,
+    "reduce": REDUCES,
+    "pool": POOLS,
+    "head": HEADS,
+}
+
+# What the assembler hands to every part that names it. Everything else that a part names is an option.
+OFFERED = ("dim", "num_heads", "key_dim", "mlp_dim", "kernel", "rope", "grid", "prefix", "dropout", "classes", "norm_epsilon", "seed", "shift")
+STAGED = ("dim", "depth", "num_heads")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One model. Sizes in `STAGED` are one value for each stage, or one for all.
+
+    Args:
+        input_shape: `(height, width, channels)` of the raw images, pixels from 0 to 255.
+        classes: number of classes, at least 2.
+        mean, std: for each channel, or one for all, on the scale from 0 to 1; the model normalises by them.
+        embed, position, mixer, kernel, ffn, reduce, pool, head: names from the tables of parts, or classes in their place.
+        dim, depth, num_heads: width of the tokens, number of blocks, heads.
+        key_dim: width of a head; default `dim / num_heads`.
+        mlp_dim: hidden width of the MLP; default `4 * dim`.
+        norm: `pre` or `post`; norm_epsilon: of the normalisations; final_norm: whether one stands before the pool.
+        drop_path: rate of the last block's dropped paths, growing linearly from 0; scale: start of the layer scale.
+        prefix: number of learned tokens in front; the first is that of the class.
+        dropout: rate for every part that names one.
+        seed: of everything random in the model's making, 0 to 2**32 - 1.
+        options: arguments that the chosen parts ask for, such as `m` or `patch`.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+    embed: Any = "patch"
+    position: Any = "learned"
+    mixer: Any = "attention"
+    kernel: Any = "softmax"
+    ffn: Any = "mlp"
+    reduce: Any = "merge"
+    pool: Any = "mean"
+    head: Any = "linear"
+    dim: Any = 64
+    depth: Any = 4
+    num_heads: Any = 4
+    key_dim: int | None = None
+    mlp_dim: int | None = None
+    norm: str = "pre"
+    norm_epsilon: float = 1e-6
+    final_norm: bool = True
+    drop_path: float = 0.0
+    scale: float | None = None
+    prefix: int = 0
+    dropout: float = 0.0
+    seed: int = 0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        self._check_image()
+        self._check_sizes()
+        self._check_choices()
+        self._check_options()
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)
+
+    def _check_image(self):
+        shape = self.input_shape
+        if not isinstance(shape, (tuple, list)) or len(shape) != 3:
+            raise ValueError(f"`input_shape` must be (height, width, channels). Received: input_shape={shape!r}.")
+        shape = tuple(checks.integer("input_shape", side) for side in shape)
+        if shape[0] <= 4 < shape[2]:
+            raise ValueError(f"`input_shape` looks like channels first; give (height, width, channels). Received: input_shape={shape}.")
+        self._set("input_shape", shape)
+        checks.integer("classes", self.classes, 2)
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            value = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+            if len(value) not in (1, shape[2]):
+                raise ValueError(f"`{name}` needs one value, or one for each of {shape[2]} channels. Received: {name}={value}.")
+            low = -1e6 if name == "mean" else 1e-6
+            self._set(name, tuple(checks.number(name, v, low, 1e6) for v in value))
+
+    def _check_sizes(self):
+        lengths = {len(v) for v in (getattr(self, name) for name in STAGED) if isinstance(v, (tuple, list))} - {1}
+        if len(lengths) > 1:
+            sizes = ", ".join(f"{name}={getattr(self, name)}" for name in STAGED)
+            raise ValueError(f"Sizes given for each stage must have one length. Received: {sizes}.")
+        stages = lengths.pop() if lengths else 1
+        for name in STAGED:
+            value = getattr(self, name)
+            value = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+            least = 0 if name == "depth" and stages > 1 else 1
+            value = tuple(checks.integer(name, v, least) for v in value)
+            self._set(name, value * stages if len(value) == 1 else value)
+        for name in ("key_dim", "mlp_dim"):
+            if getattr(self, name) is not None:
+                checks.integer(name, getattr(self, name))
+        if self.key_dim is None:
+            self._check_heads()
+        checks.choice("norm", self.norm, NORMS)
+        checks.number("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
+        for name in ("drop_path", "dropout"):
+            checks.rate(name, getattr(self, name))
+        checks.integer("prefix", self.prefix, 0)
+        checks.integer("seed", self.seed, 0, 2**32 - 1)
+
+    def _check_heads(self):
+        for dim, depth, heads in zip(self.dim, self.depth, self.num_heads):
+            if depth and dim % heads:
+                raise ValueError(f"`dim` must be a multiple of `num_heads`, or `key_dim` be given. Received: dim={dim}, num_heads={heads}.")
+
+    def _check_choices(self):
+        for axis, table in AXES.items():
+            lookup(table, getattr(self, axis), axis)
+        mixer = self.asks("mixer")
+        if "rope" not in mixer and self.position == "rope":
+            raise ValueError(f"mixer={self.mixer!r} has no queries and keys to rotate. Received: position='rope'.")
+        if "kernel" not in mixer and self.kernel != "softmax":
+            raise ValueError(f"mixer={self.mixer!r} has no kernel. Received: kernel={self.kernel!r}.")
+        if "grid" in mixer and "prefix" not in mixer and self.prefix:
+            raise ValueError(f"mixer={self.mixer!r} mixes the bare grid. Received: prefix={self.prefix}; use prefix=0 and pool='mean'.")
+        if len(self.dim) > 1 and self.prefix:
+            raise ValueError(f"A model of {len(self.dim)} stages has no prefix tokens. Received: prefix={self.prefix}.")
+        if self.pool == "first" and not self.prefix:
+            raise ValueError("pool='first' takes the class token. Received: prefix=0; use prefix=1.")
+
+    def _check_options(self):
+        self._set("options", dict(self.options))
+        for name in self.options:
+            if not self.claimants(name):
+                known = sorted({*fields(), *self.claimed()})
+                raise ValueError(f"Option {name!r} is claimed by no chosen part.{checks.near(name, known)} Options here: {', '.join(known)}.")
+
+    def asks(self, axis: str) -> tuple[str, ...]:
+        """Names that the chosen part of `axis` asks for."""
+        part = lookup(AXES[axis], getattr(self, axis), axis)
+        return arguments(part) if part is not None else ()
+
+    def claimed(self) -> dict[str, list[str]]:
+        """Each option that a chosen part asks for, and the axes that ask for it."""
+        names: dict[str, list[str]] = {}
+        for axis in AXES:
+            if axis == "reduce" and len(self.dim) == 1:
+                continue
+            if axis == "kernel" and "kernel" not in self.asks("mixer"):
+                continue
+            for name in self.asks(axis):
+                if name not in OFFERED or name == "shift":
+                    names.setdefault(name, []).append(axis)
+        return names
+
+    def claimants(self, name: str) -> list[str]:
+        """The axes whose chosen part asks for the option `name`."""
+        return self.claimed().get(name, [])
+
+    def to_dict(self) -> dict:
+        """A plain dictionary of everything, JSON-ready but for tuples and classes."""
+        return dataclasses.asdict(self)
+
+
+def fields() -> tuple[str, ...]:
+    """Names of the record's own fields, which a user may override."""
+    return tuple(f.name for f in dataclasses.fields(Config) if f.name != "options")

@@ -1,0 +1,82 @@
+"""What a model is and costs, before it is trained."""
+
+import dataclasses
+
+
+from .assemble import assemble
+from .configure import configure, find
+from .count import multiply_adds, published_parameters, tokens, trainable_parameters
+from .presets import PRESETS
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """A printable record of one model.
+
+    Args:
+        name: of the preset.
+        title: what it is, in a few words.
+        trainable_parameters: scalars that training moves.
+        published_parameters: the same model in the source's own way of counting.
+        tokens: that the first block sees.
+        multiply_adds: of one image through the model, products only.
+        config: the whole record, as a plain dictionary.
+        source: paper or report; differs: what differs from it.
+    """
+
+    name: str
+    title: str
+    trainable_parameters: int
+    published_parameters: int
+    tokens: int
+    multiply_adds: int
+    config: dict
+    source: str
+    differs: str
+
+    def __str__(self) -> str:
+        counts = [
+            ("trainable parameters", f"{self.trainable_parameters:,}"),
+            ("published parameters", f"{self.published_parameters:,}"),
+            ("tokens", f"{self.tokens:,}"),
+            ("multiply-adds", f"{self.multiply_adds:,}"),
+            ("source", self.source),
+            ("differs", self.differs or "-"),
+            ("config", ", ".join(f"{k}={v!r}" for k, v in self.config.items())),
+        ]
+        return "\n".join([f"{self.name}: {self.title}", *(f"  {label:<21} {text}" for label, text in counts)])
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(str(self))
+
+
+def describe(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Description:
+    """A printable record of what `build` with the same arguments would make.
+
+    Args:
+        preset, dataset, profile, overrides: as for `keras_vix.build`.
+
+    Raises:
+        TypeError, ValueError: as `keras_vix.build`.
+    """
+    row = find(preset)
+    config = configure(preset, dataset=dataset, profile=profile, **overrides)
+    model = assemble(config, preset)
+    return Description(
+        name=preset,
+        title=row.title,
+        trainable_parameters=trainable_parameters(model),
+        published_parameters=published_parameters(model, row.counting),
+        tokens=tokens(model),
+        multiply_adds=multiply_adds(model),
+        config=config.to_dict(),
+        source=row.source,
+        differs=row.differs,
+    )
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the presets that match a shell-style pattern, such as `"*performer*"`, in the zoo's order."""
+    import fnmatch
+
+    return [name for name in PRESETS if fnmatch.fnmatchcase(name, pattern)]

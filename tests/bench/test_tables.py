@@ -1,0 +1,117 @@
+"""Tables against texts written by hand: order of columns, escapes, failed rows, captions."""
+
+import csv
+import io
+
+import pytest
+import samples
+
+from keras_vix.bench import tables
+
+NASTY = "=HYPERLINK(\"x\")|<b>`*[1]*"
+
+
+def test_markdown_of_one_row_is_exactly_this():
+    assert tables.to_markdown([samples.done(m=16)]) == (
+        "| Model | Train accuracy | Validation accuracy | Validation loss | Epochs | Time/epoch (s) | Time/step (ms) | "
+        "Test accuracy | Best epoch | Best val. accuracy | Validation CE | Test CE | Parameters | Tokens | "
+        "Multiply-adds | Images/s | Backend | Device |\n"
+        "|:---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|:---|:---|\n"
+        "| performer_relu m=16 | 0.9313 | 0.9400 | 0.2500 | 30 | 0.50 | 25.4 | 0.9361 | 27 | 0.9500 | 0.2000 | 0.2100 "
+        "| 138,890 | 64 | 9,458,304 | 2,588 | tensorflow | cpu |\n"
+    )
+
+
+def test_a_failed_row_says_so():
+    text = tables.to_markdown([samples.broken(message="no memory")])
+    assert "| linformer (killed) | – | – |" in text
+    assert text.endswith("\n\n- **linformer** killed: no memory\n")
+
+
+def test_times_of_few_steady_epochs_are_marked():
+    text = tables.to_markdown([samples.done(steady_epochs=2)])
+    assert "| ~0.50 | ~25.4 | 0.9361 |" in text and "| ~2,588 |" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", "a\\|b"), ("<script>", "&lt;script>"), ("a & b", "a &amp; b"), ("two\nlines", "two lines"),
+        ("`code` *b* [x]", "\\`code\\` \\*b\\* \\[x\\]"), ("\x1b[31mred", "\\[31mred"), ("a\\|b", "a\\\\\\|b"),
+    ],
+)
+def test_markdown_escapes(text, escaped):
+    assert tables.escape_markdown(text) == escaped
+
+
+def test_a_nasty_label_stays_in_its_cell():
+    lines = tables.to_markdown([samples.done(label=NASTY)]).splitlines()
+    assert lines[2].startswith('| =HYPERLINK("x")\\|&lt;b>\\`\\*\\[1\\]\\* | 0.9313 |')
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("+cmd", "'+cmd"), ("-2", "'-2"), ("@SUM", "'@SUM"), ("\tx", "'\tx"), ("\rx", "'\rx"),
+        ("plain", "plain"), ("", ""), (-2.5, -2.5), (3, 3),
+    ],
+)
+def test_no_csv_cell_is_a_formula(value, cell):
+    assert tables.safe(value) == cell
+
+
+def test_csv_starts_with_the_columns_of_the_table_and_keeps_numbers():
+    rows = [samples.done(m=16, val_loss=-0.5), samples.broken(message="=1+1,\n\"x\"")]
+    first, second, third = csv.reader(io.StringIO(tables.to_csv(rows)))
+    assert first[:8] == [
+        "label", "train_accuracy", "val_accuracy", "val_loss", "epochs", "epoch_seconds", "step_seconds",
+        "test_accuracy",
+    ]
+    assert len(first) == len(set(first)) == len(second) == len(third)
+    assert second[:8] == ["performer_relu m=16", "0.93125", "0.94", "-0.5", "30", "0.5", "0.0254", "0.9361"]
+    assert third[1:8] == [""] * 7
+    assert dict(zip(first, third))["message"] == "'=1+1,\n\"x\""
+
+
+def test_settings_get_a_column_only_where_rows_differ():
+    one, two = samples.done(), samples.done(seed=1, batch_size=32)
+    assert [column.title for column in tables.columns_of([one, one])][:2] == ["Model", "Train accuracy"]
+    assert [column.title for column in tables.columns_of([one, two])][:4] == [
+        "Model", "Batch size", "Seed", "Train accuracy",
+    ]
+
+
+def test_json_records_leave_out_single_steps_only():
+    row = samples.done()
+    (record,) = tables.to_records([row])
+    assert row.keys() - record.keys() == {"step_times"}
+
+
+def test_the_terminal_table_shows_text_as_it_is():
+    import rich.console
+
+    stream = io.StringIO()
+    rows = [samples.done(label="[red]x[/red]"), samples.broken()]
+    rich.console.Console(file=stream, width=200).print(tables.to_rich(rows, "Title [b]"))
+    text = stream.getvalue()
+    assert "[red]x[/red]" in text and "Title [b]" in text and "linformer (killed)" in text and "138,890" in text
+
+
+def test_a_caption_says_what_was_measured_where():
+    assert tables.caption([samples.done()], "keras-vix bench `x`") == (
+        "Data: digits (1,294 training, 143 validation, 360 test images), 30 epochs, batch size 64, profile default, "
+        "seed 0. Machine: Test CPU, 2 cores. Command: `keras-vix bench x`."
+    )
+
+
+def test_a_caption_does_not_hide_differences():
+    rows = [samples.done(), samples.done(epochs=50, seed=1, dataset="mnist", cpu="Other CPU")]
+    text = tables.caption(rows)
+    assert "several datasets" in text and "30 to 50 epochs" in text and "several seeds" in text
+    assert "Machine" not in text
+    assert tables.caption([samples.broken()]) == "Data: digits, profile default, seed 0."
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.1234, "0.12"), (9.99, "9.99"), (10.04, "10.0"), (123.4, "123")])
+def test_seconds_have_about_three_digits(value, text):
+    assert tables.seconds(value) == text

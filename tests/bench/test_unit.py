@@ -1,0 +1,119 @@
+"""The parts of a measurement that need no training, and the child process's manners."""
+
+import io
+import json
+import math
+import types
+
+import numpy as np
+import pytest
+import samples
+
+from keras_vix.bench import environment, store, unit
+
+
+@pytest.mark.parametrize(
+    ("curves", "by", "best"),
+    [
+        ({"val_accuracy": [0.1, 0.3, 0.2]}, "val_accuracy", 2),
+        ({"val_accuracy": [0.3, 0.3, 0.2], "val_ce": [2.0, 1.0, 0.0]}, "val_accuracy", 2),
+        ({"val_accuracy": [0.3, 0.3]}, "val_accuracy", 1),
+        ({"val_accuracy": [0.3, math.nan, None]}, "val_accuracy", 1),
+        ({"val_accuracy": [0.3, 0.3], "val_ce": [math.nan, 5.0]}, "val_accuracy", 2),
+        ({"val_accuracy": [math.nan]}, "val_accuracy", None),
+        ({"val_loss": [3.0, 1.0, 2.0]}, "val_loss", 2),
+        ({"val_ce": [3.0, 1.0, 2.0]}, "val_ce", 2),
+    ],
+)
+def test_the_best_epoch(curves, by, best):
+    assert unit.best_epoch(curves, by) == best
+
+
+def test_a_diverged_history_is_marked():
+    curves = samples.history(3)
+    assert unit.history_figures(curves)["status"] == "done"
+    curves["val_loss"][2] = math.nan
+    figures = unit.history_figures(curves)
+    assert (figures["status"], figures["message"]) == ("nan", "the loss was not a number in epoch 3")
+
+
+def test_training_that_diverges_stops_and_is_marked():
+    import keras
+
+    from keras_vix.data import load
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.layers[-1].kernel.assign(np.full((64, 10), np.nan))
+    entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    metric = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="ce")
+    model.compile("sgd", entropy, metrics=["accuracy", metric])
+    recipe = types.SimpleNamespace(epochs=5, batch_size=10, augment="default")
+    events = []
+    curves, timing = unit.train(model, load("digits", limit=60), recipe, 0, events.append)
+    figures = unit.history_figures(curves)
+    assert (figures["status"], figures["epochs"]) == ("nan", 1)
+    assert len(timing.steps) == 1
+    assert [event["event"] for event in events] == ["started", "epoch"]
+    assert store.to_json(figures)
+
+
+def test_a_failure_hides_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    row = unit.failure(unit.Unit("a"), "error", f"no file {tmp_path}/secret")
+    assert (row["status"], row["message"]) == ("error", "no file ~/secret")
+
+
+def talk(monkeypatch, capsys, tmp_path, measure):
+    """Run the child's main in this process with a measurement of our own; returns code, events and row."""
+    monkeypatch.setattr(unit, "measure", measure)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(unit.Unit("a").to_dict())))
+    code = unit.main([str(tmp_path / "row.json")])
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    path = tmp_path / "row.json"
+    return code, events, json.loads(path.read_text()) if path.exists() else None
+
+
+def test_the_child_reports_and_keeps_other_words_off_its_output(monkeypatch, capsys, tmp_path):
+    def measure(what, progress):
+        print("a library talks")
+        progress({"event": "epoch", "val_accuracy": math.nan})
+        return unit.identity(what)
+
+    code, events, row = talk(monkeypatch, capsys, tmp_path, measure)
+    assert code == 0 and row["status"] == "done"
+    assert events == [{"event": "epoch", "val_accuracy": None}, {"event": "done", "status": "done"}]
+
+
+def test_an_exception_becomes_an_error_row(monkeypatch, capsys, tmp_path):
+    def measure(*_):
+        raise RuntimeError("no such thing")
+
+    code, events, row = talk(monkeypatch, capsys, tmp_path, measure)
+    assert (code, row["status"], row["message"]) == (0, "error", "RuntimeError: no such thing")
+    assert events == [{"event": "done", "status": "error"}]
+
+
+def test_the_child_ends_quietly_when_nobody_listens(monkeypatch, capsys, tmp_path):
+    def measure(*_):
+        raise BrokenPipeError
+
+    assert talk(monkeypatch, capsys, tmp_path, measure) == (1, [], None)
+
+
+def test_the_environment_is_complete_and_keeps_secrets(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hush-hush")
+    found = environment.environment()
+    assert {"utc", "python", "cpu", "cores", "backend", "device", "policy", "packages", "commit"} <= found.keys()
+    assert found["cores"] >= 1 and found["cpu"] and found["packages"]["keras"]
+    text = json.dumps(found, allow_nan=False)
+    assert "hush-hush" not in text
+    assert not any(part in text for part in ("/home/", "/root", "/Users/"))
+
+
+def test_peak_memory_is_that_of_a_process_with_keras_loaded():
+    assert 50_000_000 < unit.peak_memory() < 200_000_000_000
+
+
+def test_a_missing_program_gives_no_answer():
+    assert environment.ask("no-such-program-here") is None
+    assert environment.ask("python3", "-c", "import sys; sys.exit(3)") is None

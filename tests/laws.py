@@ -1,0 +1,214 @@
+"""The laws, each once, as plain functions of a row of the test table."""
+
+import keras
+import numpy as np
+from keras import ops
+
+BATCH = 3
+
+
+def inputs(row, seed=0, scale=1.0):
+    """Random tensors for a row: one for most parts, three for a kernel."""
+    rng = np.random.default_rng(seed)
+    count = 3 if row.axis == "kernel" else 1
+    return [(scale * rng.standard_normal((BATCH, *row.shape))).astype("float32") for _ in range(count)]
+
+
+def run(layer, *args, **kwargs):
+    """The output as a float32 NumPy array."""
+    return ops.convert_to_numpy(ops.cast(layer(*args, **kwargs), "float32"))
+
+
+def as_model(layer, arrays, probe=False):
+    """A functional model of one layer; with `probe` its inputs pass trainable identities, which show the gradient there."""
+    tensors = [keras.Input(x.shape[1:]) for x in arrays]
+    seen = [keras.layers.Dense(x.shape[-1], kernel_initializer="identity")(x) for x in tensors] if probe else tensors
+    return keras.Model(tensors if len(tensors) > 1 else tensors[0], layer(*seen))
+
+
+def feed(arrays):
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def shapes_and_finite(row):
+    arrays = inputs(row)
+    layer = row.make()
+    symbolic = as_model(layer, arrays)
+    out = run(layer, *arrays)
+    assert symbolic.output.shape[1:] == out.shape[1:] and len(out) == BATCH
+    assert np.isfinite(out).all()
+    if row.axis in ("mixer", "ffn", "position", "kernel"):
+        assert out.shape == arrays[0].shape
+
+
+def config_is_constructor(row):
+    layer = row.make()
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert dir(again) == dir(layer)
+
+
+def survives_a_file(row, tmp_path):
+    arrays = inputs(row)
+    model = as_model(row.make(), arrays)
+    disturb(model)
+    model.save(tmp_path / "part.keras")
+    again = keras.saving.load_model(tmp_path / "part.keras")
+    assert np.array_equal(model.predict(feed(arrays), verbose=0), again.predict(feed(arrays), verbose=0))
+
+
+def disturb(model, seed=3):
+    """Move every trainable weight off its start, so that zeros and ones cannot hide a mistake."""
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_weights:
+        weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.standard_normal(weight.shape).astype("float32"))
+
+
+def weights_move(row, jit_compile="auto"):
+    """Three steps of plain descent change every trainable weight, and nothing else."""
+    arrays = inputs(row)
+    model = as_model(row.make(), arrays)
+    disturb(model)
+    before = [ops.convert_to_numpy(w) for w in model.trainable_weights]
+    fixed = [ops.convert_to_numpy(w) for w in model.non_trainable_weights if "seed" not in w.path]
+    target = np.random.default_rng(5).standard_normal((BATCH, *model.output.shape[1:])).astype("float32")
+    model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=jit_compile)
+    model.fit(feed(arrays), target, epochs=3, verbose=0)
+    for weight, old in zip(model.trainable_weights, before):
+        if weight.path.split("/")[-2:] == ["key", "bias"] or (weight.path.endswith("key/bias")):
+            continue  # softmax does not change when the same is added to all keys
+        assert not np.array_equal(ops.convert_to_numpy(weight), old), weight.path
+    for weight, old in zip([w for w in model.non_trainable_weights if "seed" not in w.path], fixed):
+        assert np.array_equal(ops.convert_to_numpy(weight), old), weight.path
+
+
+def keeps_its_precision(row, tmp_path):
+    """Saved under one policy and loaded under another, every layer keeps its own; outputs stay close to float32."""
+    arrays = inputs(row)
+    plain = as_model(row.make(), arrays)
+    exact = plain.predict(feed(arrays), verbose=0)
+    for policy, tolerance in (("mixed_float16", 2e-2), ("mixed_bfloat16", 1e-1)):
+        keras.config.set_dtype_policy(policy)
+        layer = type(row.make()).from_config(_with_policy(row.make().get_config(), policy))
+        model = as_model(layer, arrays)
+        model.set_weights(plain.get_weights())
+        model.save(tmp_path / "part.keras")
+        keras.config.set_dtype_policy("float32")
+        again = keras.saving.load_model(tmp_path / "part.keras")
+        assert policies(again) == policies(model)
+        assert all(w.dtype == "float32" for w in again.trainable_weights)
+        out = again.predict(feed(arrays), verbose=0).astype("float32")
+        assert np.abs(out - exact).max() <= tolerance * max(1.0, np.abs(exact).max())
+
+
+def _with_policy(config, policy):
+    """The same configuration with another policy, inner layers included."""
+    if isinstance(config, dict):
+        return {k: policy if k == "dtype" else _with_policy(v, policy) for k, v in config.items()}
+    return config
+
+
+def policies(model):
+    return [layer.dtype_policy.name for layer in model._flatten_layers() if not isinstance(layer, (keras.layers.InputLayer, keras.Model))]
+
+
+def inference_is_deterministic(row):
+    layer, arrays = row.make(), inputs(row)
+    layer(*arrays)
+    assert np.array_equal(run(layer, *arrays), run(layer, *arrays))
+    assert np.array_equal(run(layer, *arrays, training=True), run(layer, *arrays, training=False))
+
+
+def dropout_drops(row):
+    """With a rate, training is random and inference is not."""
+    arrays = inputs(row)
+    model = as_model(row.make(), arrays)
+    model(feed(arrays))
+    first, second = (ops.convert_to_numpy(model(feed(arrays), training=True)) for _ in range(2))
+    still = [ops.convert_to_numpy(model(feed(arrays), training=False)) for _ in range(2)]
+    assert not np.array_equal(first, second)
+    assert np.array_equal(*still)
+
+
+def permutes(row):
+    """`f(P x) = P f(x)` where it is claimed; where it is not, the order of the tokens matters."""
+    arrays, layer = inputs(row), row.make()
+    order = np.random.default_rng(1).permutation(row.shape[-2])
+    layer(*arrays)
+    here = run(layer, *arrays)[..., order, :]
+    there = run(layer, *(x[..., order, :] for x in arrays))
+    equal = np.abs(here - there).max() <= 1e-5
+    assert equal == row.claim("permutes")
+
+
+def constants_stay(row):
+    """Values that are all alike come out as they went in, at any scale of queries and keys."""
+    layer = row.make()
+    for scale in (0.1, 1.0, 8.0, 100.0):
+        q, k, v = inputs(row, scale=scale)
+        out = run(layer, q, k, np.full_like(v, 1.0))
+        assert np.abs(out - 1.0).max() <= 1e-5, scale
+
+
+def masked_is_absent(row):
+    """A masked token may hold anything; the result is that of the sequence without it."""
+    arrays, layer = inputs(row), row.make()
+    tokens = row.shape[-2]
+    mask = np.ones((BATCH, tokens), bool)
+    mask[:, tokens - 3 :] = False
+    mask[0, 2] = False
+    shape = mask[:, None, :] if row.axis == "kernel" else mask
+    layer(*arrays)
+    clean = run(layer, *arrays, mask=shape)
+    dirty = [x.copy() for x in arrays]
+    for x in dirty[1:] or dirty:
+        np.moveaxis(x, -2, 1)[~mask] = 1e4
+    spoilt = run(layer, *dirty, mask=shape)
+    seen = np.moveaxis(np.abs(spoilt - clean), -2, 1)[mask]
+    assert seen.max() <= 1e-5
+
+
+def nothing_left_is_zero(row):
+    """With every key masked the kernel gives 0, without a NaN."""
+    arrays, layer = inputs(row), row.make()
+    mask = np.ones((BATCH, 1, row.shape[-2]), bool)
+    mask[1] = False
+    out = run(layer, *arrays, mask=mask)
+    assert np.array_equal(out[1], np.zeros_like(out[1])) and np.isfinite(out).all()
+
+
+def samples_are_independent(row):
+    """Sample 0 does not change when its mates are scaled by 1,000 or hold NaN."""
+    arrays, layer = inputs(row), row.make()
+    alone = run(layer, *arrays)[0]
+    assert np.isfinite(alone).all()
+    for change in (1e3, np.nan):
+        mates = [np.concatenate([x[:1], x[1:] * np.float32(change)]) for x in arrays]
+        assert np.abs(run(layer, *mates)[0] - alone).max() <= 1e-5 * max(1.0, np.abs(alone).max())
+
+
+def finite_at_any_scale(row):
+    """Outputs and gradients are finite for inputs from 0 to 1e4."""
+    for scale in (0.0, 1e-8, 1.0, 10.0, 1e2, 1e3, 1e4):
+        arrays = inputs(row, scale=scale)
+        model = as_model(row.make(), arrays, probe=True)
+        model.compile(keras.optimizers.SGD(1e-12), "mean_absolute_error")
+        model.fit(feed(arrays), np.zeros((BATCH, *model.output.shape[1:]), "float32"), epochs=1, verbose=0)
+        assert np.isfinite(model.predict(feed(arrays), verbose=0)).all(), scale
+        assert all(np.isfinite(ops.convert_to_numpy(w)).all() for w in model.weights), scale
+
+
+def equals_exact_attention(row, softmax):
+    q, k, v = inputs(row, scale=0.5)
+    exact = run(softmax, q, k, v)
+    assert np.abs(run(row.make(**row.exact_at), q, k, v) - exact).max() <= 2e-3
+
+
+def compiled_equals_eager(row):
+    arrays = inputs(row)
+    model = as_model(row.make(), arrays)
+    disturb(model)
+    eager = ops.convert_to_numpy(model(feed(arrays)))
+    for jit_compile in (True, False):
+        model.compile(loss="mse", jit_compile=jit_compile)
+        assert np.abs(model.predict(feed(arrays), verbose=0) - eager).max() <= 1e-5 * max(1.0, np.abs(eager).max())

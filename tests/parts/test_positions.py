@@ -1,0 +1,83 @@
+"""Rotary and sine positions against their definitions."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_vix.layers import RotaryEmbedding, SinCosPosition
+
+from ..laws import run
+
+
+@pytest.mark.parametrize("pairing", ["half", "interleaved"])
+def test_rotary_equals_complex_rotation(pairing):
+    x = np.random.default_rng(0).standard_normal((1, 2, 6, 8)).astype("float32")
+    out = run(RotaryEmbedding(pairing=pairing), x)
+    pairs = (x[..., :4] + 1j * x[..., 4:]) if pairing == "half" else (x[..., ::2] + 1j * x[..., 1::2])
+    turned = pairs * np.exp(1j * np.arange(6)[:, None] * 10_000.0 ** (-np.arange(4) / 4))
+    expected = np.empty_like(x)
+    if pairing == "half":
+        expected[..., :4], expected[..., 4:] = turned.real, turned.imag
+    else:
+        expected[..., ::2], expected[..., 1::2] = turned.real, turned.imag
+    assert np.abs(out - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("pairing", ["half", "interleaved"])
+def test_products_depend_on_row_and_column_distance_only(pairing):
+    grid = (5, 6)
+    q, k = (np.random.default_rng(i).standard_normal((1, 1, 1, 8)).astype("float32") for i in (0, 1))
+    layer = RotaryEmbedding(axes=2, grid=grid, pairing=pairing)
+    q, k = (run(layer, np.repeat(x, 30, axis=2))[0, 0].reshape(5, 6, 8) for x in (q, k))
+    for move in ((0, 1), (2, 0), (1, 3)):
+        products = [q[r, c] @ k[r + move[0], c + move[1]] for r in range(5 - move[0]) for c in range(6 - move[1])]
+        assert np.ptp(products) <= 1e-5
+
+
+def test_norms_stay_and_prefix_tokens_are_not_turned():
+    x = np.random.default_rng(0).standard_normal((2, 2, 7, 8)).astype("float32")
+    out = run(RotaryEmbedding(axes=2, grid=(2, 3), prefix=1), x)
+    assert np.array_equal(out[:, :, 0], x[:, :, 0]) and not np.allclose(out[:, :, 5], x[:, :, 5])
+    assert np.allclose(np.linalg.norm(out, axis=-1), np.linalg.norm(x, axis=-1), rtol=1e-5)
+
+
+def test_far_positions_are_as_exact_as_near_ones():
+    layer = RotaryEmbedding()
+    layer.build((1, 1, 65_536, 4))
+    angle = 65_535.0
+    assert abs(layer.sin[-1, 0] - np.sin(angle)) <= 1e-6 and abs(layer.cos[-1, 0] - np.cos(angle)) <= 1e-6
+
+
+def test_sine_positions_of_a_grid():
+    x = np.zeros((1, 6, 8), "float32")
+    out = run(SinCosPosition((2, 3)), x)[0]
+    row, column = 1, 2
+    angles = np.concatenate([row * np.array([1, 0.01]), column * np.array([1, 0.01])])
+    assert np.abs(out[5] - np.concatenate([np.sin(angles), np.cos(angles)])).max() <= 1e-6
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: RotaryEmbedding(base=1.0), "base"),
+        (lambda: RotaryEmbedding(base=float("nan")), "base"),
+        (lambda: RotaryEmbedding(axes=3), "axes"),
+        (lambda: RotaryEmbedding(axes=2), "grid"),
+        (lambda: RotaryEmbedding(pairing="both"), "pairing"),
+        (lambda: RotaryEmbedding().build((1, 1, 4, 7)), "multiple of 2"),
+        (lambda: RotaryEmbedding(axes=2, grid=(2, 2)).build((1, 1, 4, 6)), "multiple of 4"),
+        (lambda: RotaryEmbedding(axes=2, grid=(2, 2)).build((1, 1, 5, 8)), "tokens=5"),
+        (lambda: RotaryEmbedding().build((1, 1, None, 8)), "tokens=None"),
+        (lambda: SinCosPosition((2, 2)).build((1, 4, 6)), "width=6"),
+    ],
+)
+def test_wrong_arguments(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_more_tokens_than_places():
+    layer = RotaryEmbedding()
+    layer.build((1, 1, 4, 2))
+    with pytest.raises(ValueError, match="There are 4 places"):
+        layer(ops.zeros((1, 1, 5, 2)))

@@ -1,0 +1,128 @@
+"""The test table: one line for each kernel, mixer and part. A registered part without a line fails the suite."""
+
+import dataclasses
+
+from keras_vix.base import Layer
+from keras_vix.kernels import Linformer, Nystrom, Performer, Softmax
+from keras_vix.mixers import Attention, LocalAttention1D, LocalWindowAttention2D
+from keras_vix.parts import (
+    MLP,
+    ConvEmbedding,
+    FirstPool,
+    FlattenPool,
+    LearnedPosition,
+    LinearHead,
+    MeanPool,
+    MLPHead,
+    PatchEmbedding,
+    PatchMerging,
+    RotaryEmbedding,
+    SequencePool,
+    SinCosPosition,
+)
+
+TOKENS, DIM, GRID = 16, 8, (4, 4)
+X = (TOKENS, DIM)
+QKV = (2, TOKENS, 4)  # heads, tokens, width
+IMAGE = (8, 8, 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A part, how to make it, and which laws it claims.
+
+    `name` is `registry name` or `registry name/variant`. Claims: `permutes` (equivariant to a permutation of the tokens),
+    `exact` (a convex combination of the values: constant values give that constant), `masks` (takes a key mask), `cross` (queries
+    and keys may differ in number), `exact_at` (options with which it equals exact attention).
+    """
+
+    axis: str
+    name: str
+    part: type
+    options: dict
+    shape: tuple
+    claims: str = ""
+    exact_at: dict | None = None
+
+    def make(self, **more):
+        """A new part; layers among the options are copied, since a layer belongs to one owner."""
+        options = {k: type(v).from_config(v.get_config()) if isinstance(v, Layer) else v for k, v in self.options.items()}
+        return self.part(**{**options, **more})
+
+    def claim(self, word):
+        return word in self.claims.split()
+
+    @property
+    def id(self):
+        return f"{self.axis}:{self.name}"
+
+
+KERNEL_ROWS = [
+    Row("kernel", "softmax", Softmax, {}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/positive", Performer, {"m": 8, "seed": 1}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/full", Performer, {"m": 8, "seed": 1, "stabiliser": "full"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/paper", Performer, {"m": 8, "seed": 1, "stabiliser": "paper"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/iid", Performer, {"m": 8, "seed": 1, "projection": "iid"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/sqrt", Performer, {"m": 8, "seed": 1, "length": "sqrt"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/hyperbolic", Performer, {"m": 8, "features": "hyperbolic", "seed": 1}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/relu", Performer, {"m": 8, "features": "relu", "seed": 1}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/relu-det", Performer, {"m": None, "features": "relu"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/exp-det", Performer, {"m": None, "features": "exp"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/exp", Performer, {"m": 8, "features": "exp", "seed": 1}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/elu", Performer, {"m": None, "features": "elu"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "linformer/head", Linformer, {"m": 4}, QKV, "masks cross", {"m": TOKENS, "start": "identity"}),
+    Row("kernel", "linformer/none", Linformer, {"m": 4, "share": "none"}, QKV, "masks cross", {"m": TOKENS, "start": "identity"}),
+    Row("kernel", "linformer/kv", Linformer, {"m": 4, "share": "kv"}, QKV, "masks cross", {"m": TOKENS, "start": "identity"}),
+    Row("kernel", "nystrom", Nystrom, {"m": 4}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}),
+    Row("kernel", "nystrom/uneven", Nystrom, {"m": 5}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}),
+    Row("kernel", "nystrom/convolution", Nystrom, {"m": 4, "convolution": 3}, QKV, "masks"),
+]
+
+ROWS = KERNEL_ROWS + [
+    Row("mixer", "attention", Attention, {"num_heads": 2}, X, "permutes masks cross"),
+    Row("mixer", "attention/performer", Attention, {"num_heads": 2, "kernel": Performer(m=8, seed=1)}, X, "permutes masks cross"),
+    Row("mixer", "attention/wide", Attention, {"num_heads": 2, "key_dim": 6, "use_bias": False}, X, "permutes masks cross"),
+    Row("mixer", "attention/rope", Attention, {"num_heads": 2, "rope": RotaryEmbedding(axes=2, grid=GRID)}, X, "masks"),
+    Row("mixer", "window", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2}, X),
+    Row("mixer", "window/shifted", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X),
+    Row("mixer", "window/padded", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 3, "shift": 1}, X),
+    Row("mixer", "window/conv", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "conv_size": 3}, X),
+    Row("mixer", "window/neighborhood", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "neighborhood"}, X),
+    Row(
+        "mixer",
+        "window/performer",
+        LocalWindowAttention2D,
+        {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1, "kernel": Performer(m=8, seed=1)},
+        X,
+    ),
+    Row("mixer", "window_1d", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X),
+    Row("mixer", "window_1d/wrapped", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 5, "wrap_rows": True}, X),
+    Row("mixer", "window_1d/sliding", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "sliding"}, X),
+    Row("embed", "patch", PatchEmbedding, {"dim": DIM, "patch": 2}, IMAGE),
+    Row("embed", "patch/resized", PatchEmbedding, {"dim": DIM, "patch": 3, "resize": 12}, IMAGE),
+    Row("embed", "conv", ConvEmbedding, {"dim": DIM, "filters": (4,), "strides": (1, 2)}, IMAGE),
+    Row("position", "learned", LearnedPosition, {}, X),
+    Row("position", "sincos", SinCosPosition, {"grid": GRID}, X),
+    Row("position", "rope", RotaryEmbedding, {}, QKV),
+    Row("position", "rope/2d", RotaryEmbedding, {"axes": 2, "grid": (3, 5), "prefix": 1, "pairing": "interleaved"}, QKV),
+    Row("ffn", "mlp", MLP, {"mlp_dim": 12}, X, "permutes"),
+    Row("reduce", "merge", PatchMerging, {"dim": 12, "grid": GRID}, X),
+    Row("reduce", "merge/odd", PatchMerging, {"dim": 12, "grid": (2, 5), "merge_norm": False}, (10, DIM)),
+    Row("pool", "mean", MeanPool, {"prefix": 1}, X),
+    Row("pool", "first", FirstPool, {}, X),
+    Row("pool", "sequence", SequencePool, {}, X),
+    Row("pool", "flatten", FlattenPool, {}, X),
+    Row("head", "linear", LinearHead, {"classes": 5}, (DIM,)),
+    Row("head", "mlp", MLPHead, {"classes": 5, "hidden": (7, 6)}, (DIM,)),
+]
+
+DROPOUT = [
+    Row("kernel", "softmax/dropout", Softmax, {"dropout": 0.5}, QKV),
+    Row("kernel", "performer/dropout", Performer, {"m": 8, "dropout": 0.5}, QKV),
+    Row("kernel", "linformer/dropout", Linformer, {"m": 4, "dropout": 0.5}, QKV),
+    Row("kernel", "nystrom/dropout", Nystrom, {"m": 4, "dropout": 0.5}, QKV),
+    Row("mixer", "attention/dropout", Attention, {"num_heads": 2, "out_dropout": 0.5}, X),
+    Row("ffn", "mlp/dropout", MLP, {"mlp_dim": 12, "dropout": 0.5}, X),
+    Row("head", "linear/dropout", LinearHead, {"classes": 5, "head_dropout": 0.5}, (DIM,)),
+    Row("head", "mlp/dropout", MLPHead, {"classes": 5, "hidden": (7,), "head_dropout": 0.5}, (DIM,)),
+]

@@ -1,0 +1,206 @@
+"""The command line: calls that make no sense, what is printed, and one benchmark from beginning to end."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from keras_vix import cli, list_models
+from keras_vix.bench import runner
+
+SUITE = 'dataset = "digits"\n[[rows]]\npreset = "performer_relu"\nm = 8\n'
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test runs in an empty folder, where nothing may be left behind by a refused call."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files(folder: Path) -> list[str]:
+    """All files below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("bench --models nope", "nope"),
+        ("bench --models performer_sofmax", "performer_softmax"),
+        ("bench --models performer_relu,", "commas between them"),
+        ("bench --models performer_relu,performer_relu", "twice"),
+        ("bench --models performer_relu:m", "key=value"),
+        ("bench --models performer_relu:m=0", "m"),
+        ("bench --models transformer_global:m=3", "m"),
+        ("bench --models transformer_global --set foo=1", "foo"),
+        ("bench --models transformer_global --set dim=8 --set dim=9", "set once"),
+        ("bench --models transformer_global --set augment=nope", "augment"),
+        ("bench --models transformer_global --set learning_rate=-1", "learning_rate"),
+        ("bench --epochs 0", "epochs"),
+        ("bench --epochs -3", "epochs"),
+        ("bench --epochs 1.5", "epochs"),
+        ("bench --epochs x", "epochs"),
+        ("bench --batch-size 0", "batch-size"),
+        ("bench --seed -1", "seed"),
+        ("bench --seed 4294967296", "seed"),
+        ("bench --limit 0", "limit"),
+        ("bench --timeout -1", "timeout"),
+        ("bench --timeout nan", "timeout"),
+        ("bench --dataset cifar-10", "cifar10"),
+        ("bench --dataset ../secret", "dataset"),
+        ("bench --profile fast", "profile"),
+        ("bench --out file", "file"),
+        ("bench --out /proc/x", "/proc"),
+        ("bench missing.toml", "missing.toml"),
+        ("bench binary.toml", "binary.toml"),
+        ("bench twice.toml", "twice.toml"),
+        ("bench unknown.toml", "epoch"),
+        ("bench good.toml --models performer_relu", "--models"),
+        ("bench --nonsense", "nonsense"),
+        ("list nothing_like_this", "nothing_like_this"),
+        ("describe", "NAME"),
+        ("describe performer_sofmax", "performer_softmax"),
+        ("describe performer_relu --set m=", "key=value"),
+        ("report nowhere", "nowhere"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_refused_before_anything_is_written(call, words, elsewhere, capsys):
+    (elsewhere / "file").write_text("")
+    (elsewhere / "binary.toml").write_bytes(b"\x00\xff")
+    (elsewhere / "twice.toml").write_text("seed = 1\nseed = 2\n" + SUITE)
+    (elsewhere / "unknown.toml").write_text("epoch = 1\n" + SUITE)
+    (elsewhere / "good.toml").write_text(SUITE)
+    before = files(elsewhere)
+    assert cli.main(call.split()) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err and "Traceback" not in captured.err
+    assert captured.out == ""
+    assert files(elsewhere) == before
+
+
+def test_debug_shows_where_an_error_comes_from():
+    with pytest.raises(ValueError, match="commas"):
+        cli.main(["bench", "--models", ",", "--debug"])
+
+
+def test_help_names_all_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("list", "describe", "bench", "report", "doctor"))
+
+
+def test_list_prints_names_that_match(capsys):
+    assert cli.main(["list", "performer_*"]) == 0
+    assert capsys.readouterr().out.split() == list_models("performer_*")
+
+
+def test_describe_prints_words_or_json(capsys):
+    assert cli.main("describe performer_relu --dataset digits --set m=8".split()) == 0
+    assert "performer_relu" in capsys.readouterr().out
+    assert cli.main("describe performer_relu --dataset digits --set m=8 --json".split()) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["config"]["options"]["m"] == 8 and found["tokens"] == 64
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(elsewhere, capsys):
+    assert cli.main("bench --models performer_relu:m=8,transformer_local --epochs 3 --dry-run".split()) == 0
+    text = capsys.readouterr().out
+    assert "2 rows into runs/digits" in text and "performer_relu m=8" in text and "3 epochs" in text
+    assert files(elsewhere) == []
+
+
+def test_without_suite_and_models_all_presets_run_on_digits(capsys):
+    assert cli.main(["bench", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list_models()
+
+
+def test_a_failed_row_gives_exit_code_1_and_a_page(elsewhere, fake_command, capsys):
+    assert cli.main("bench --models performer_relu:m=8 --epochs 1".split()) == 1
+    assert "error: the process ended with code 3" in capsys.readouterr().out
+    assert "| performer_relu m=8 (error) |" in (elsewhere / "runs/digits/results.md").read_text()
+
+
+@pytest.fixture
+def fake_command(monkeypatch):
+    """Children that end at once with code 3."""
+    command = (sys.executable, "-c", "import sys; sys.stdin.read(); sys.exit(3)")
+    monkeypatch.setattr(runner.run, "__kwdefaults__", runner.run.__kwdefaults__ | {"command": command})
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    assert cli.main("bench --models performer_relu:m=8".split()) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_nothing_is_said_to_a_reader_that_went_away(elsewhere):
+    script = (
+        "import sys; from keras_vix import cli; "
+        "sys.stdin.readline(); sys.exit(cli.main(['list']))"
+    )
+    root = Path(cli.__file__).resolve().parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root,
+    )
+    process.stdout.close()
+    process.stdin.write(b"go\n")
+    process.stdin.close()
+    errors = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert "BrokenPipe" not in errors and "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_a_benchmark_from_beginning_to_end(elsewhere, capsys):
+    call = "bench --models performer_relu:m=8:depth=1,transformer_local --epochs 2 --limit 100".split()
+    assert cli.main(call) == 0
+    text = capsys.readouterr().out
+    assert "epoch 2/2" in text and "Table: runs/digits/results.md" in text
+    out = elsewhere / "runs" / "digits"
+    rows = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
+    assert [row["label"] for row in rows] == ["performer_relu m=8 depth=1", "transformer_local"]
+    empty = {key for row in rows for key, value in row.items() if value == ""}
+    assert empty <= {"m", "message"}
+    assert rows[0]["m"] == "8" and rows[0]["train_images"] == "90" and rows[0]["test_images"] == "100"
+    assert float(rows[0]["first_step_seconds"]) > float(rows[0]["median_step_seconds"]) > 0
+    stored = [json.loads(path.read_text()) for path in (out / "rows").iterdir()]
+    assert all(len(row["history"]["val_accuracy"]) == 2 and len(row["step_times"]) == 2 for row in stored)
+    assert len(list((out / "figures").glob("*.png"))) == len(list((out / "figures").glob("*.svg"))) == 4
+    before = {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+    begin = time.monotonic()
+    assert cli.main(call) == 0
+    assert capsys.readouterr().out.count("already done") == 2
+    assert time.monotonic() - begin < 10
+    assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == before
+    assert cli.main(["report", str(out)]) == 0
+
+
+def test_the_doctor_finds_a_sound_installation(capsys):
+    assert cli.main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "ok   keras:" in text and "digits (built in)" in text and "ok   training: one step on digits, loss" in text
+
+
+def test_the_doctor_names_what_fails(capsys, monkeypatch):
+    from keras_vix.bench import doctor
+
+    def fail(*_, **__):
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr("keras_vix.build", fail)
+    monkeypatch.setattr(doctor, "OPTIONAL", {"no_such_package_here": "something"})
+    assert cli.main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert "FAIL training: RuntimeError: no such device" in text
+    assert "note no_such_package_here: not installed; needed for something" in text
