@@ -12,11 +12,12 @@ benchmark: .venv/installed
 	$(BIN)/keras-vix bench benchmarks/digits.toml --out runs/digits
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m "not alone" -n 2
 
 test-jax: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2
 
 lint: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt flake8

@@ -34,20 +34,28 @@ def rate(name: str, value) -> float:
 def choice(name: str, value, allowed) -> str:
     """One of the words `allowed`; otherwise an error with the nearest of them."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. Received: {name}={value!r}.{near(value, allowed)}")
+        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. Received: {name}={value!r}.{near(value, allowed, '')}")
     return value
 
 
-def pair(name: str, value, minimum: int = 1) -> tuple[int, int]:
+def seed(name: str, value) -> int:
+    """An int that Keras takes for a seed: 0 to 2**32 - 1."""
+    return integer(name, value, 0, 2**32 - 1)
+
+
+def pair(name: str, value, minimum: int = 1, maximum: int | None = None) -> tuple[int, int]:
     """An int or a pair of ints as a pair `(rows, columns)`."""
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
             raise ValueError(f"`{name}` must be an integer or a pair of integers. Received: {name}={value!r}.")
-        return integer(name, value[0], minimum), integer(name, value[1], minimum)
-    return (integer(name, value, minimum),) * 2
+        return integer(name, value[0], minimum, maximum), integer(name, value[1], minimum, maximum)
+    return (integer(name, value, minimum, maximum),) * 2
 
 
-def near(word, known) -> str:
-    """` Did you mean ...?` for the known words that look like `word`, or nothing."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=3, cutoff=0.5)
-    return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+def near(word, known, otherwise: str | None = None) -> str:
+    """The end of a message: ` Did you mean ...?` with the known words most like `word`, or all of them, or `otherwise`."""
+    names = [str(name) for name in known]
+    close = difflib.get_close_matches(str(word), names, n=3, cutoff=0.5)
+    if close:
+        return f" Did you mean {' or '.join(repr(name) for name in close)}?"
+    return f" Known: {', '.join(names)}." if otherwise is None else otherwise

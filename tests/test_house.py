@@ -136,6 +136,7 @@ print(sorted(({heavy!r} & set(sys.modules)) - before))
 """
 
 
+@pytest.mark.alone
 def test_importing_is_quick_quiet_and_light():
     """At most 0.3 s over `import keras`, best of three; no heavy package, no network."""
     runs = []

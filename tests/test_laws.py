@@ -72,6 +72,11 @@ def test_masked_is_absent(row):
     laws.masked_is_absent(row)
 
 
+@rows(ROWS, lambda row: row.claim("cross"))
+def test_queries_are_independent(row):
+    laws.queries_are_independent(row)
+
+
 @rows(KERNEL_ROWS)
 def test_nothing_left_is_zero(row):
     laws.nothing_left_is_zero(row)

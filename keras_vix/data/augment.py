@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .. import checks
 from ..facts import Facts
-from .checks import fraction, nearest
 
 CHUNK = 2**15  # pixels warped at once: the working set stays in the processor's cache
 
@@ -34,7 +34,7 @@ class Policy:
         if not isinstance(self.flip, bool):
             raise TypeError(f"flip must be True or False. Received: flip={self.flip!r}; give a bool.")
         for field in fields(self)[1:]:
-            fraction(field.name, getattr(self, field.name))
+            checks.rate(field.name, getattr(self, field.name))
 
     @property
     def warps(self) -> bool:
@@ -84,7 +84,7 @@ def find_policy(policy: str | Policy) -> Policy:
         raise TypeError(f"augment must be a policy name or a Policy. Received: augment={policy!r}; use 'none'.")
     if policy not in POLICIES:
         raise ValueError(
-            f"augment must name a policy. Received: augment={policy!r}; {nearest(policy, POLICIES)}"
+            f"augment must name a policy. Received: augment={policy!r}.{checks.near(policy, POLICIES)}"
         )
     return POLICIES[policy]
 

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
+from .. import checks
 from .ahead import Ahead
 from .augment import Policy, apply, find_policy
-from .checks import SEED_LIMIT, whole
 from .splits import Split
 
 ORDER, NOISE = 1, 2  # streams of random numbers: neither disturbs the other
@@ -40,10 +40,10 @@ class Batches(keras.utils.PyDataset):
         workers: int = 1,
     ) -> None:
         x, y = _check_split(split)
-        self.batch_size = whole("batch_size", batch_size, 1, 2**31)
+        self.batch_size = checks.integer("batch_size", batch_size, 1, 2**31)
         self.policy = find_policy(augment)
-        self.seed = whole("seed", seed, 0, SEED_LIMIT)
-        self._threads = whole("workers", workers, 1, 256)
+        self.seed = checks.seed("seed", seed)
+        self._threads = checks.integer("workers", workers, 1, 256)
         super().__init__()
         self.x, self.y = x, y
         self.shuffle, self.drop_remainder = bool(shuffle), bool(drop_remainder)

@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from .. import checks
 from ..facts import DATASETS, Facts
 from .archives import find_parts, read_parts
 from .arrays import check_labels, known_facts, pair, statistics, with_test
-from .checks import nearest
 from .resize import resize
 from .splits import Split
 
@@ -47,7 +47,7 @@ def check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError(
             "A data set's name is of the form name, name/config or name:1.2.3, in lower case, digits and _. "
-            f"Received: source={name!r}; {nearest(name, DATASETS)}"
+            f"Received: source={name!r}.{checks.near(name, DATASETS)}"
         )
     return name
 
@@ -119,7 +119,7 @@ def _check_known(tfds: ModuleType, name: str) -> None:
     base = re.split("[/:]", name)[0]
     known = {*DATASETS, *tfds.list_builders(with_community_datasets=False)}
     if base not in known:
-        raise ValueError(f"A data set's name is needed. Received: source={name!r}; {nearest(base, known)}")
+        raise ValueError(f"A data set's name is needed. Received: source={name!r}.{checks.near(base, known)}")
 
 
 def _check_writable(folder: Path) -> None:

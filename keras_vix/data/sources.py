@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from .. import checks
 from ..facts import Facts
 from .archives import read_digits, read_user
 from .arrays import from_arrays
 from .catalogue import Size, check_name, data_folder, read_named
-from .checks import SEED_LIMIT, fraction, sides, whole
 from .resize import resize
 from .splits import LIMIT, TEST, Data, Split, generator, hold_out_validation, take
 
+SIDE_LIMIT = 4096  # pixels; above it a mistyped size is likelier than an image
 Source = str | os.PathLike | tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -57,9 +58,9 @@ def load(
         NotADirectoryError, PermissionError: `data_dir` cannot serve.
         ImportError: TensorFlow Datasets is needed and not installed.
     """
-    size = None if image_size is None else sides("image_size", image_size)
-    count = None if limit is None else whole("limit", limit, 1, 2**31)
-    part, seed = fraction("validation", validation), whole("seed", seed, 0, SEED_LIMIT)
+    size = None if image_size is None else checks.pair("image_size", image_size, 1, SIDE_LIMIT)
+    count = None if limit is None else checks.integer("limit", limit, 1, 2**31)
+    part, seed = checks.rate("validation", validation), checks.seed("seed", seed)
     if not isinstance(download, bool):
         raise TypeError(f"download must be True or False. Received: download={download!r}; give a bool.")
     train, test, facts = _read(source, size, data_dir, download)

@@ -72,7 +72,7 @@ class Performer(Kernel):
         self.stabiliser = checks.choice("stabiliser", stabiliser, STABILISERS)
         self.epsilon = epsilon if epsilon is None else checks.number("epsilon", epsilon, 1e-12, 1.0)
         self.dropout = checks.rate("dropout", dropout)
-        self.seed = make_seed(seed if seed is None else checks.integer("seed", seed, 0))
+        self.seed = make_seed(seed if seed is None else checks.seed("seed", seed))
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, q_shape, k_shape, v_shape):

@@ -43,7 +43,7 @@ class Residual(Layer):
         self.norm_epsilon = checks.number("norm_epsilon", norm_epsilon, 1e-12, 1.0)
         self.drop_path = checks.rate("drop_path", drop_path)
         self.scale = scale if scale is None else checks.number("scale", scale, 0.0, 10.0)
-        self.seed = make_seed(seed if seed is None else checks.integer("seed", seed, 0))
+        self.seed = make_seed(seed if seed is None else checks.seed("seed", seed))
 
     def build(self, x_shape, memory_shape=None, projection_shape=None):
         self.layer_norm = keras.layers.LayerNormalization(epsilon=self.norm_epsilon, name="norm", dtype=self.dtype_policy)

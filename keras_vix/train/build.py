@@ -1,5 +1,7 @@
 """The front door."""
 
+import dataclasses
+
 import keras
 
 from ..zoo import assemble, configure
@@ -7,6 +9,7 @@ from .compile import compile as compile_model
 from .recipe import NAMES, recipe
 
 DEFAULT_DATASET = "cifar10"
+STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 
 
 def build(
@@ -29,7 +32,8 @@ def build(
             patch size and recipe. For other images give `input_shape` and `classes`.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         compile: whether to compile after the preset's recipe.
-        steps: training steps altogether, for recipes with a schedule; without them the learning rate stays at its peak.
+        steps: training steps altogether, for recipes with a schedule; without them the learning rate is constant, a third of the
+            schedule's peak, or what you give as `learning_rate`.
         name: of the model; default the preset's.
         overrides: any choice (`kernel="nystrom"`, `position="rope"`), size (`dim`, `depth`, `num_heads`), option of the chosen
             parts (`m`, `patch`, `window`) or field of the recipe (`learning_rate`, `label_smoothing`).
@@ -48,5 +52,7 @@ def build(
         raise ValueError(f"`name` must be a word without a slash. Received: name={name!r}.")
     config = configure(preset, dataset=dataset, profile=profile, **rest)
     how = recipe(preset, dataset or DEFAULT_DATASET, profile, **ours)
+    if steps is None and how.schedule == "cosine" and "learning_rate" not in ours:
+        how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY)
     model = assemble(config, name or preset)
     return compile_model(model, how, steps) if compile else model

@@ -82,7 +82,7 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
     checks.choice("profile", profile, ("default", "reference"))
     for name in overrides:
         if name not in NAMES:
-            raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES)} Known: {', '.join(NAMES)}.")
+            raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES, '')} Known: {', '.join(NAMES)}.")
     start = dict(REFERENCE[row.family])
     if profile == "default":
         start |= MODERN | SMALL.get(dataset, {})

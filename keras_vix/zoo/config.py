@@ -123,7 +123,7 @@ class Config:
         for name in ("drop_path", "dropout"):
             checks.rate(name, getattr(self, name))
         checks.integer("prefix", self.prefix, 0)
-        checks.integer("seed", self.seed, 0, 2**32 - 1)
+        checks.seed("seed", self.seed)
 
     def _check_heads(self):
         for dim, depth, heads in zip(self.dim, self.depth, self.num_heads):
@@ -150,7 +150,7 @@ class Config:
         for name in self.options:
             if not self.claimants(name):
                 known = sorted({*fields(), *self.claimed()})
-                raise ValueError(f"Option {name!r} is claimed by no chosen part.{checks.near(name, known)} Options here: {', '.join(known)}.")
+                raise ValueError(f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} Options here: {', '.join(known)}.")
 
     def asks(self, axis: str) -> tuple[str, ...]:
         """Names that the chosen part of `axis` asks for."""

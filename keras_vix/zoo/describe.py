@@ -1,6 +1,7 @@
 """What a model is and costs, before it is trained."""
 
 import dataclasses
+import textwrap
 
 
 from .assemble import assemble
@@ -42,12 +43,18 @@ class Description:
             ("multiply-adds", f"{self.multiply_adds:,}"),
             ("source", self.source),
             ("differs", self.differs or "-"),
-            ("config", ", ".join(f"{k}={v!r}" for k, v in self.config.items())),
+            ("options", _words(self.config["options"])),
+            ("config", _words({k: v for k, v in self.config.items() if k != "options"})),
         ]
-        return "\n".join([f"{self.name}: {self.title}", *(f"  {label:<21} {text}" for label, text in counts)])
+        lines = [textwrap.fill(text, 110, initial_indent=f"  {label:<21} ", subsequent_indent=" " * 24) for label, text in counts]
+        return "\n".join([f"{self.name}: {self.title}", *lines])
 
     def _repr_pretty_(self, printer, cycle):
         printer.text(str(self))
+
+
+def _words(values: dict) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items()) or "-"
 
 
 def describe(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Description:

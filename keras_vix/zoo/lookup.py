@@ -15,5 +15,5 @@ def lookup(table: dict, name, what: str):
     if not isinstance(name, str):
         raise TypeError(f"The name of a {what} must be a string. Received: {name!r}.")
     if name not in table:
-        raise ValueError(f"Unknown {what} {name!r}.{checks.near(name, table)} Known: {', '.join(table)}.")
+        raise ValueError(f"Unknown {what} {name!r}.{checks.near(name, table, '')} Known: {', '.join(table)}.")
     return table[name]

@@ -148,7 +148,7 @@ PAIR = (np.zeros((6, 4, 4, 1), np.uint8), np.zeros(6, np.int32))
         (lambda: batches(PAIR, 2.5), TypeError, "batch_size=2.5"),
         (lambda: batches(PAIR, True), TypeError, "batch_size=True"),
         (lambda: batches(PAIR, 7, drop_remainder=True), ValueError, "batch_size=7 for 6 images"),
-        (lambda: batches(PAIR, 2, augment="cifer"), ValueError, "did you mean 'cifar'"),
+        (lambda: batches(PAIR, 2, augment="cifer"), ValueError, "Did you mean 'cifar'"),
         (lambda: batches(PAIR, 2, augment=None), TypeError, "augment=None"),
         (lambda: batches(PAIR, 2, seed=-1), ValueError, "seed=-1"),
         (lambda: batches(PAIR, 2, workers=0), ValueError, "workers=0"),

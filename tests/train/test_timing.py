@@ -10,6 +10,8 @@ import pytest
 
 from keras_vix.train.timing import Timing, keras_step_seconds, without_first_step
 
+pytestmark = pytest.mark.alone
+
 IMAGES, BATCH, STEPS = 48, 8, 6
 
 

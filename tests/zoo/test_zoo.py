@@ -129,13 +129,14 @@ CHOICES = {
     "norm": ["pre", "post"],
     "mixer": ["attention", "window", "window_1d"],
 }
-PRODUCT = random.Random(20240501).sample(list(itertools.product(*CHOICES.values())), 40)
+PRODUCT = random.Random(20240501).sample(list(itertools.product(*CHOICES.values())), 24)
 
 
 @pytest.mark.parametrize("point", PRODUCT, ids="-".join)
 def test_any_sensible_combination_builds_and_learns_something(point):
     choice = dict(zip(CHOICES, point))
     extra = {"m": 4} if choice["kernel"] != "softmax" else {}
+    extra |= {"iterations": 6} if choice["kernel"] == "nystrom" else {}
     if choice["mixer"] != "attention":
         extra |= {"window": 4, "shift": 2}
     if choice["pool"] == "first":
