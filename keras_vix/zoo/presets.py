@@ -15,7 +15,7 @@ ISOTROPIC = MappingProxyType(
             dim=64, depth=8, num_heads=4, key_dim=64, mlp_dim=128, last_activation="gelu", dropout=0.1,
             pool="flatten", head="mlp", head_dropout=0.5,
         ),
-        "default": dict(dim=64, depth=8, num_heads=4, mlp_dim=128, dropout=0.1),
+        "default": dict(dim=64, depth=8, num_heads=4, mlp_dim=128, dropout=0.1, position_std=0.5),
     }
 )  # fmt: skip
 
@@ -28,6 +28,7 @@ SWIN = MappingProxyType(
         ),
         "default": dict(
             dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, drop_path=0.03, final_norm=False,
+            position_std=0.5,
         ),
     }
 )  # fmt: skip
