@@ -4,11 +4,12 @@ import dataclasses
 
 import keras
 
-from ..zoo import assemble, configure
+from ..zoo import Description, assemble, configure
+from ..zoo import describe as describe_model
+from ..zoo.configure import DEFAULT_DATASET
 from .compile import compile as compile_model
 from .recipe import NAMES, recipe
 
-DEFAULT_DATASET = "cifar10"
 STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 
 
@@ -44,8 +45,7 @@ def build(
     Raises:
         TypeError, ValueError: for unknown names or values that do not fit, before any weight exists.
     """
-    ours = {key: value for key, value in overrides.items() if key in NAMES}
-    rest = {key: value for key, value in overrides.items() if key not in NAMES}
+    ours, rest = divide(overrides)
     if not isinstance(compile, bool):
         raise TypeError(f"`compile` must be True or False. Received: compile={compile!r}.")
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
@@ -56,3 +56,23 @@ def build(
         how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY)
     model = assemble(config, name or preset)
     return compile_model(model, how, steps) if compile else model
+
+
+def describe(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Description:
+    """What `build` with the same arguments would make: sizes, tokens, multiply-adds, the whole record and its source.
+
+    Args:
+        preset, dataset, profile, overrides: as for `build`; fields of the recipe are checked and change nothing.
+
+    Raises:
+        TypeError, ValueError: as `build`.
+    """
+    ours, rest = divide(overrides)
+    recipe(preset, dataset or DEFAULT_DATASET, profile, **ours)
+    return describe_model(preset, dataset=dataset, profile=profile, **rest)
+
+
+def divide(overrides: dict) -> tuple[dict, dict]:
+    """The overrides that belong to the recipe, and those that belong to the model."""
+    ours = {key: value for key, value in overrides.items() if key in NAMES}
+    return ours, {key: value for key, value in overrides.items() if key not in NAMES}

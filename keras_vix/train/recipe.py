@@ -71,7 +71,7 @@ MODERN = dict(schedule="cosine", warmup=0.1, clip_norm=1.0)
 # What a small data set wants instead.
 SMALL = MappingProxyType(
     {
-        "digits": dict(epochs=15, batch_size=64, learning_rate=3e-3),
+        "digits": dict(epochs=18, batch_size=64, learning_rate=3e-3),
         "mnist": dict(batch_size=128, learning_rate=2e-3),
         "fashion_mnist": dict(batch_size=128, learning_rate=2e-3),
     }

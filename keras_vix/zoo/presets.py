@@ -34,7 +34,7 @@ SWIN = MappingProxyType(
 )  # fmt: skip
 
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
-TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0)
+TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
 
 # How each family cuts images of a known size; any other size: `cut`.
 GEOMETRY = MappingProxyType(

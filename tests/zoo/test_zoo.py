@@ -213,6 +213,13 @@ def test_describe_prints_what_it_holds():
         assert words in text
 
 
+def test_describe_takes_what_build_takes():
+    plain = keras_vix.describe("performer_softmax", dataset="digits")
+    assert keras_vix.describe("performer_softmax", dataset="digits", learning_rate=1e-4, epochs=3) == plain
+    with pytest.raises(ValueError, match="learning_rate=-1"):
+        keras_vix.describe("performer_softmax", learning_rate=-1)
+
+
 def test_list_models():
     assert keras_vix.list_models() == list(PRESETS)
     assert keras_vix.list_models("*performer*") == ["performer_relu", "performer_softmax", "performer_exp"]
