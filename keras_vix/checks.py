@@ -49,6 +49,8 @@ def pair(name: str, value, minimum: int = 1, maximum: int | None = None) -> tupl
         if len(value) != 2:
             raise ValueError(f"`{name}` must be an integer or a pair of integers. Received: {name}={value!r}.")
         return integer(name, value[0], minimum, maximum), integer(name, value[1], minimum, maximum)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"`{name}` must be an integer or a pair of integers. Received: {name}={value!r}.")
     return (integer(name, value, minimum, maximum),) * 2
 
 

@@ -108,7 +108,9 @@ def _key_exp(u, mask):
 
 
 def linear_attention(phi_q, phi_k, v, mask=None):
-    """`phi_q (phi_k^T v) / phi_q (phi_k^T 1)` from right to left: `(..., n, m), (..., keys, m), (..., keys, width) -> (..., n, width)`.
+    """`phi_q (phi_k^T v) / phi_q (phi_k^T 1)` from right to left.
+
+    `(..., n, m), (..., keys, m), (..., keys, width) -> (..., n, width)`.
 
     Masked keys are multiplied by 0 *after* the feature map; a row without keys gives 0.
     """

@@ -18,7 +18,10 @@ def to_windows(x, grid, window, num_heads: int = 1):
 
 
 def from_windows(x, grid, window):
-    """`(batch, windows, num_heads, window tokens, width) -> (batch, rows, columns, num_heads * width)`; inverse of `to_windows`."""
+    """The inverse of `to_windows`.
+
+    `(batch, windows, num_heads, window tokens, width) -> (batch, rows, columns, num_heads * width)`.
+    """
     (rows, columns), (high, wide) = grid, window
     num_heads, width = x.shape[2], x.shape[4]
     x = ops.reshape(x, (-1, rows // high, columns // wide, num_heads, high, wide, width))

@@ -50,7 +50,9 @@ class PatchEmbedding(Layer):
 
 
 def _divisors(side) -> str:
-    return f" {side} is divided by {', '.join(str(d) for d in range(1, side + 1) if side % d == 0)}." if side else " a size is unknown."
+    if not side:
+        return " a size is unknown."
+    return f" {side} is divided by {', '.join(str(d) for d in range(1, side + 1) if side % d == 0)}."
 
 
 def _fan_in(shape, dtype=None):
@@ -77,7 +79,9 @@ class ConvEmbedding(Layer):
     Source: Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision, section 3 (32, 64, dim; 3 x 3; no activation).
     """
 
-    def __init__(self, dim: int = 64, filters=(32, 64), conv_kernel: int = 3, strides=(1, 1, 1), conv_activation="gelu", **kwargs):
+    def __init__(
+        self, dim: int = 64, filters=(32, 64), conv_kernel: int = 3, strides=(1, 1, 1), conv_activation="gelu", **kwargs
+    ):
         super().__init__(**kwargs)
         self.dim = checks.integer("dim", dim)
         self.filters = tuple(checks.integer("filters", f) for f in filters)

@@ -67,5 +67,3 @@ class TokenProjection(Layer):
 
     def compute_output_shape(self, x_shape):
         return (self.m, x_shape[1])
-
-

@@ -24,7 +24,10 @@ AXES = {
 }
 
 # What the assembler hands to every part that names it. Everything else that a part names is an option.
-OFFERED = ("dim", "num_heads", "key_dim", "mlp_dim", "kernel", "rope", "grid", "prefix", "dropout", "classes", "norm_epsilon", "seed", "shift")
+OFFERED = (
+    "dim", "num_heads", "key_dim", "mlp_dim", "kernel", "rope", "grid", "prefix", "dropout", "classes", "norm_epsilon",
+    "seed", "shift",
+)  # fmt: skip
 STAGED = ("dim", "depth", "num_heads")
 
 
@@ -90,7 +93,9 @@ class Config:
             raise ValueError(f"`input_shape` must be (height, width, channels). Received: input_shape={shape!r}.")
         shape = tuple(checks.integer("input_shape", side) for side in shape)
         if shape[0] <= 4 < shape[2]:
-            raise ValueError(f"`input_shape` looks like channels first; give (height, width, channels). Received: input_shape={shape}.")
+            raise ValueError(
+                f"`input_shape` looks like channels first; give (height, width, channels). Received: input_shape={shape}."
+            )
         self._set("input_shape", shape)
         checks.integer("classes", self.classes, 2)
         for name in ("mean", "std"):
@@ -128,7 +133,9 @@ class Config:
     def _check_heads(self):
         for dim, depth, heads in zip(self.dim, self.depth, self.num_heads):
             if depth and dim % heads:
-                raise ValueError(f"`dim` must be a multiple of `num_heads`, or `key_dim` be given. Received: dim={dim}, num_heads={heads}.")
+                raise ValueError(
+                    f"`dim` must be a multiple of `num_heads`, or `key_dim` be given. Received: dim={dim}, num_heads={heads}."
+                )
 
     def _check_choices(self):
         for axis, table in AXES.items():
@@ -139,7 +146,9 @@ class Config:
         if "kernel" not in mixer and self.kernel != "softmax":
             raise ValueError(f"mixer={self.mixer!r} has no kernel. Received: kernel={self.kernel!r}.")
         if "grid" in mixer and "prefix" not in mixer and self.prefix:
-            raise ValueError(f"mixer={self.mixer!r} mixes the bare grid. Received: prefix={self.prefix}; use prefix=0 and pool='mean'.")
+            raise ValueError(
+                f"mixer={self.mixer!r} mixes the bare grid. Received: prefix={self.prefix}; use prefix=0 and pool='mean'."
+            )
         if len(self.dim) > 1 and self.prefix:
             raise ValueError(f"A model of {len(self.dim)} stages has no prefix tokens. Received: prefix={self.prefix}.")
         if self.pool == "first" and not self.prefix:
@@ -150,7 +159,9 @@ class Config:
         for name in self.options:
             if not self.claimants(name):
                 known = sorted({*fields(), *self.claimed()})
-                raise ValueError(f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} Options here: {', '.join(known)}.")
+                raise ValueError(
+                    f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} Options here: {', '.join(known)}."
+                )
 
     def asks(self, axis: str) -> tuple[str, ...]:
         """Names that the chosen part of `axis` asks for."""
