@@ -58,7 +58,7 @@ def load(
         NotADirectoryError, PermissionError: `data_dir` cannot serve.
         ImportError: TensorFlow Datasets is needed and not installed.
     """
-    size = None if image_size is None else checks.pair("image_size", image_size, 1, SIDE_LIMIT)
+    size = None if image_size is None else sides(image_size)
     count = None if limit is None else checks.integer("limit", limit, 1, 2**31)
     part, seed = checks.rate("validation", validation), checks.seed("seed", seed)
     if not isinstance(download, bool):
@@ -89,3 +89,18 @@ def _read(
     if check_name(source) == "digits":
         return read_digits()
     return read_named(source, folder, size, download)
+
+
+def sides(image_size: object) -> tuple[int, int]:
+    """`image_size` as (height, width) in pixels.
+
+    Raises:
+        ValueError: It is neither an int nor a pair of ints, or a side is out of range.
+    """
+    try:
+        return checks.pair("image_size", image_size, 1, SIDE_LIMIT)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"image_size must be an int or a pair (height, width) of ints in 1..{SIDE_LIMIT}. "
+            f"Received: image_size={image_size!r}; give for example 32 or (32, 48)."
+        ) from None

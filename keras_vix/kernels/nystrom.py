@@ -19,8 +19,8 @@ class Nystrom(Kernel):
 
     Args:
         m: number of landmarks, 1 to the number of tokens; landmarks are means of `m` nearly equal runs of tokens.
-        iterations: of the pseudo-inverse, 1 to 50. With 6, as published, the rows of the attention matrix miss a sum of 1 by up to
-            0.9 % at unit scale; 12 make that 0.02 %.
+        iterations: of the pseudo-inverse, 1 to 50. With 6, as published, constant values come out within 2 % at unit
+            scale, with 12 within 0.5 % (both tested).
         convolution: size of a depth-wise convolution of the values along the tokens that is added to the output (33 in the
             paper), odd; `None` leaves it out.
         dropout: rate on the output while training.
