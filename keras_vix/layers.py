@@ -58,8 +58,9 @@ class PerformerAttention(Attention):
             checks.integer("num_features", num_features)
         seed = make_seed(seed)
         kernel = Performer(
-            num_features, features, projection, length, stabiliser, epsilon, dropout, seed, name="kernel", dtype=kwargs.get("dtype")
-        )
+            num_features, features, projection, length, stabiliser, epsilon, dropout, seed,
+            name="kernel", dtype=kwargs.get("dtype"),
+        )  # fmt: skip
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.num_features = num_features
         self.features, self.projection, self.length, self.stabiliser = features, projection, length, stabiliser

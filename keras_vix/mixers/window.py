@@ -40,7 +40,8 @@ class LocalWindowAttention2D(Layer):
     Raises:
         ValueError: for arguments that do not fit each other; at build, for a token count other than `rows * columns`.
 
-    Source: Liu et al. 2021, arXiv:2103.14030, section 3.2; the convolution: Li et al. 2019, arXiv:1907.00235, section 4.1, on a grid.
+    Source: Liu et al. 2021, arXiv:2103.14030, section 3.2; the convolution: Li et al. 2019, arXiv:1907.00235, section
+    4.1, on a grid.
     """
 
     def __init__(
@@ -103,7 +104,11 @@ class LocalWindowAttention2D(Layer):
             self.near, self.valid = neighbours(self.grid, self.window)
         if self.relative_bias:
             self.bias = self.add_weight(
-                name="relative_bias", shape=(self._offsets(), self.num_heads), initializer="zeros", dtype="float32", autocast=False
+                name="relative_bias",
+                shape=(self._offsets(), self.num_heads),
+                initializer="zeros",
+                dtype="float32",
+                autocast=False,
             )
         if self.conv_size > 1:
             self.surroundings = [self._convolution(name, x_shape[-1]) for name in ("query_conv", "key_conv")]

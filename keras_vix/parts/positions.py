@@ -16,7 +16,8 @@ class LearnedPosition(Layer):
 
     Args:
         position_std: standard deviation of the start. 0.02, as published, is small beside an embedded patch (by Glorot's
-            rule sqrt(2 * 16 / (16 + 64)) = 0.63 for 4 x 4 gray patches of unit variance and 64 channels): the tokens have hardly a place until the table has grown, which costs a small model its first epochs.
+            rule sqrt(2 * 16 / (16 + 64)) = 0.63 for 4 x 4 gray patches of unit variance and 64 channels): the
+            tokens have hardly a place until the table has grown, which costs a small model its first epochs.
 
     Source: Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1.
     """

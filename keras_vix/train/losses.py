@@ -11,8 +11,8 @@ from ..base import register
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits against integer labels, part of the target spread over all classes, in nats.
 
-    With smoothing `s` and `c` classes it cannot fall below the entropy of the smoothed target: 0.5003 for `s = 0.1`, `c = 10`. The
-    metric `ce` of a compiled model is the same without smoothing, so that models remain comparable.
+    With smoothing `s` and `c` classes it cannot fall below the entropy of the smoothed target: 0.5003 for `s = 0.1`, `c = 10`.
+    The metric `ce` of a compiled model is the same without smoothing, so that models remain comparable.
 
     Args:
         label_smoothing: `s`, in [0, 1).

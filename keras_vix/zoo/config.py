@@ -160,7 +160,8 @@ class Config:
             if not self.claimants(name):
                 known = sorted({*fields(), *self.claimed()})
                 raise ValueError(
-                    f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} Options here: {', '.join(known)}."
+                    f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} "
+                    f"Options here: {', '.join(known)}."
                 )
 
     def asks(self, axis: str) -> tuple[str, ...]:
