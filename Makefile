@@ -1,23 +1,35 @@
-# make benchmark   trains ten models on the bundled digits and prints the comparison
-# make test        the whole default test suite
-# Both set up .venv themselves; they need Python 3.11 or newer, make and a package index.
+# make benchmark      trains ten models on the bundled digits and prints the comparison
+# make test           the whole default test suite
+# make test-backends  laws, kernels, mixers, ops and parts under TensorFlow, JAX and torch
+# make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
+# All set up what they need themselves, in .venv and .venv-torch; they need Python 3.11 or newer, make and a package index.
 
 PYTHON ?= python3
 BIN := .venv/bin
+TORCH := .venv-torch/bin
+# Wheels without CUDA, ten times smaller; without this index pip takes those of the default one.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/train/test_redraw.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark test test-jax lint clean
+.PHONY: benchmark bench-peers test test-backends lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench benchmarks/digits.toml --out runs/digits
+
+bench-peers: .venv/installed .peers/tensorflow/installed .peers/jax/installed .peers/torch/installed
+	$(BIN)/python benchmarks/peers/run.py --out runs/peers/one_thread --threads 1 $(PEERS_FLAGS)
+	$(BIN)/python benchmarks/peers/run.py --out runs/peers/two_threads --threads 2 $(PEERS_FLAGS)
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/python -m pytest -m "not alone" -n 2
 
-test-jax: .venv/installed-test
+test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
+	KERAS_BACKEND=torch $(TORCH)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
 
 lint: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt flake8
@@ -35,5 +47,19 @@ lint: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'
 	touch $@
 
+# An environment of its own: TensorFlow and torch do not share one well, and torch is large.
+.venv-torch/installed: constraints.txt
+	$(PYTHON) -m venv .venv-torch
+	$(TORCH)/python -m pip install -q --retries 1 --extra-index-url $(TORCH_INDEX) -c constraints.txt \
+		torch==2.13.0 keras numpy h5py pytest pytest-timeout pytest-xdist hypothesis scikit-learn
+	touch $@
+
+# Each list is complete and exact, so nothing is resolved; torch comes from the index without CUDA.
+.peers/torch/installed: PEERS_PIP := --retries 1 --extra-index-url $(TORCH_INDEX)
+.peers/%/installed: benchmarks/peers/requirements/%.txt
+	$(PYTHON) -m venv .peers/$*
+	.peers/$*/bin/python -m pip install -q $(PEERS_PIP) --no-deps -r $<
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info runs
+	rm -rf .venv .venv-torch .peers build dist *.egg-info runs

@@ -26,3 +26,17 @@ def kernel_attention(q, k, v, phi):
 def loop(function, q, k, v):
     """`function` of every sample and head of `(batch, heads, n, width)` tensors."""
     return np.stack([np.stack([function(*head) for head in zip(*sample)]) for sample in zip(q, k, v)])
+
+
+def slopes(function, arrays, step=1e-5):
+    """Central differences in float64 of the number `function(*arrays)`, for every entry of every array."""
+    arrays = [x.astype("float64") for x in arrays]
+    found = []
+    for x in arrays:
+        slope = np.zeros_like(x)
+        for place in np.ndindex(x.shape):
+            here, x[place] = x[place], x[place] + step
+            above, x[place] = function(*arrays), here - step
+            slope[place], x[place] = (above - function(*arrays)) / (2 * step), here
+        found.append(slope)
+    return found

@@ -60,6 +60,7 @@ class Row:
 
 KERNEL_ROWS = [
     Row("kernel", "softmax", Softmax, {}, QKV, "permutes exact masks cross"),
+    Row("kernel", "softmax/chunk", Softmax, {"chunk": 5}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/positive", Performer, {"m": 8, "seed": 1}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/full", Performer, {"m": 8, "seed": 1, "stabiliser": "full"}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/paper", Performer, {"m": 8, "seed": 1, "stabiliser": "paper"}, QKV, "permutes exact masks cross"),

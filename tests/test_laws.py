@@ -1,5 +1,6 @@
 """Laws times rows, and rows against registries: a part without a row fails here."""
 
+import keras
 import pytest
 
 from keras_vix.kernels import Softmax
@@ -67,6 +68,38 @@ def test_constants_stay(row):
     laws.constants_stay(row)
 
 
+@rows(ROWS, lambda row: row.axis == "mixer" and row.options.get("use_bias", True))
+def test_constants_pass_mixers(row):
+    laws.constants_pass_mixers(row)
+
+
+@rows(ROWS, lambda row: row.claim("exact"))
+def test_constants_stay_in_low_precision(row):
+    laws.constants_stay_in_low_precision(row)
+
+
+@rows(KERNEL_ROWS)
+def test_low_precision_is_close(row):
+    laws.low_precision_is_close(row)
+
+
+@pytest.mark.filterwarnings("ignore:.*softmax over axis:UserWarning")  # Keras', of the single token
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+@rows(KERNEL_ROWS)
+def test_finite_at_any_length(row, policy):
+    laws.finite_at_any_length(row, policy)
+
+
+@rows(ROWS, lambda row: row.axis in ("kernel", "mixer") and "convolution" not in row.options)
+def test_equal_tokens_stay_equal(row):
+    laws.equal_tokens_stay_equal(row)
+
+
+@rows(KERNEL_ROWS, lambda row: row.claim("exact"))
+def test_masked_equals_shortened(row):
+    laws.masked_equals_shortened(row)
+
+
 @rows(ROWS, lambda row: row.claim("masks"))
 def test_masked_is_absent(row):
     laws.masked_is_absent(row)
@@ -87,6 +120,11 @@ def test_samples_are_independent(row):
     laws.samples_are_independent(row)
 
 
+@rows(ROWS)
+def test_batch_permutes(row):
+    laws.batch_permutes(row)
+
+
 @rows(ROWS, lambda row: row.axis in ("kernel", "mixer"))
 def test_finite_at_any_scale(row):
     laws.finite_at_any_scale(row)
@@ -97,6 +135,7 @@ def test_equals_exact_attention(row):
     laws.equals_exact_attention(row, Softmax())
 
 
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="torch has no XLA, and runs eagerly otherwise")
 @rows(ROWS)
 def test_compiled_equals_eager(row):
     laws.compiled_equals_eager(row)

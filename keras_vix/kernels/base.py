@@ -9,7 +9,12 @@ class Kernel(Layer):
     `q` is `(..., heads, n, width)`, `k` and `v` are `(..., heads, keys, width)`, `out` has the shape of `q`. `mask` is boolean,
     true for the keys that take part, and broadcasts against `(..., heads, keys)`. A kernel that names `bias` in its `call`
     has scores, to which a `(..., heads, n, keys)` bias can be added; one that names `projection` can be given a shared one.
+
+    A kernel that `compresses` can do with fewer tokens before keys and values are made of them: its `compress` gives
+    those tokens, and its inner kernel `exact` takes what is made of them.
     """
+
+    compresses = False
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # a float32 bias must not be cast to float16, where -1e9 is infinite

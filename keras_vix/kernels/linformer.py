@@ -8,9 +8,9 @@ from keras import ops
 
 from .. import checks
 from ..base import register
-from ..ops.dense import masked_softmax, scores
 from ..ops.precision import promote
 from .base import Kernel
+from .softmax import Softmax
 
 SHARING = ("none", "head", "kv", "layer")
 INITIALISERS = ("uniform", "pool", "identity")
@@ -45,7 +45,7 @@ class Linformer(Kernel):
         self.share = checks.choice("share", share, SHARING)
         self.start = checks.choice("start", start, INITIALISERS)
         self.dropout = checks.rate("dropout", dropout)
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.exact = Softmax(dropout, dtype=self.dtype_policy, name="exact")
 
     def build(self, q_shape, k_shape, v_shape):
         self.tokens = k_shape[-2]
@@ -57,22 +57,60 @@ class Linformer(Kernel):
         self.built = True
 
     def call(self, q, k, v, mask=None, projection=None):
-        if (self.share == "layer") != (projection is not None):
+        e, f = self._projections(k.shape[-2], projection)
+        if mask is not None:
+            k, v = (_present(x, mask) for x in (k, v))
+        k, v = ops.matmul(e, promote(k)), ops.matmul(f, promote(v))  # a sum over all tokens can leave the range of float16
+        return self.exact(promote(q), k, v)
+
+    @property
+    def compresses(self) -> bool:
+        """Whether `compress` can be used: not if each head has its own projection."""
+        return self.share != "none"
+
+    def compress(self, key, value, mask=None, projection=None):
+        """Project tokens before keys and values are made of them: `E (x W + b) = (E x) W + (E 1) b`, the same at less cost.
+
+        Returns `((key, key_sums), (value, value_sums))`: tokens `(batch, m, dim)`, to go through the layers that make keys and
+        values, and how often the bias of those layers counts, `(m, 1)` or `(batch, m, 1)`.
+        """
+        e, f = self._projections(key.shape[-2], projection)
+        sums = [_row_sums(p, mask) for p in (e, f)]
+        alike = value is key
+        if mask is not None:
+            key = _present(key, mask)
+            value = key if alike else _present(value, mask)
+        key, value = promote(key), promote(value)
+        if alike and f is e:
+            key = value = ops.matmul(e, key)
+        elif alike:
+            key, value = ops.split(ops.matmul(ops.concatenate([e, f]), key), 2, axis=-2)
+        else:
+            key, value = ops.matmul(e, key), ops.matmul(f, value)
+        key, value, *sums = (ops.cast(x, self.compute_dtype) for x in (key, value, *sums))
+        return (key, sums[0]), (value, sums[1])
+
+    def _projections(self, tokens, shared):
+        if (self.share == "layer") != (shared is not None):
             raise ValueError(
                 f"A projection is given to `call` if, and only if, share='layer'. Received: share={self.share!r}, "
-                f"projection={'none' if projection is None else 'given'}; see `TokenProjection`."
+                f"projection={'none' if shared is None else 'given'}; see `TokenProjection`."
             )
-        if k.shape[-2] != self.tokens:
-            raise ValueError(f"Linformer was built for {self.tokens} tokens. Received: tokens={k.shape[-2]}.")
-        if mask is not None:
-            k, v = (ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x)) for x in (k, v))
-        e, f = (projection, projection) if self.share == "layer" else (self.e, self.f)
-        k, v = (_project(x, p, self.compute_dtype) for x, p in ((k, e), (v, f)))
-        weights = masked_softmax(scores(promote(q), promote(k)))  # (..., heads, n, m)
-        return ops.einsum("...nk,...kd->...nd", self.drop(ops.cast(weights, self.compute_dtype)), v)
+        if tokens != self.tokens:
+            raise ValueError(f"Linformer was built for {self.tokens} tokens. Received: tokens={tokens}.")
+        if shared is not None:
+            return (promote(shared),) * 2
+        e = ops.convert_to_tensor(self.e)
+        return e, e if self.f is self.e else ops.convert_to_tensor(self.f)
 
     def multiply_adds(self, q_shape, k_shape, v_shape):
-        return 2 * self.m * (math.prod(q_shape) + math.prod(k_shape))
+        project = self.m * (math.prod(k_shape) + math.prod(v_shape))
+        return project + self.exact.multiply_adds(q_shape, (*k_shape[:-2], self.m, k_shape[-1]), v_shape)
+
+    def compress_multiply_adds(self, key_shape, value_shape=None) -> int:
+        """Multiply-adds of `compress`; without `value_shape` keys and values come of the same tokens."""
+        products = 1 if value_shape is None and self.f is self.e else 2
+        return products * self.m * math.prod(key_shape)
 
 
 def check_rank(m: int, tokens: int | None, start: str = "uniform") -> None:
@@ -101,5 +139,12 @@ def projection_start(start: str):
     return initialise
 
 
-def _project(x, projection, dtype):
-    return ops.einsum("...kn,...nd->...kd", ops.cast(projection, dtype), ops.cast(x, dtype))
+def _present(x, mask):
+    return ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
+
+
+def _row_sums(projection, mask):
+    """`(m, 1)`, or `(batch, m, 1)` over the tokens of each sample that take part."""
+    if mask is None:
+        return ops.sum(projection, axis=-1, keepdims=True)
+    return ops.matmul(projection, ops.expand_dims(ops.cast(mask, projection.dtype), -1))

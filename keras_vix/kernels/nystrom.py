@@ -7,7 +7,7 @@ from keras import ops
 
 from .. import checks
 from ..base import register
-from ..ops.dense import masked_softmax, scores
+from ..ops.dense import attend, masked_softmax, scores
 from ..ops.inverse import pseudo_inverse
 from ..ops.precision import promote
 from .base import Kernel
@@ -26,7 +26,8 @@ class Nystrom(Kernel):
         dropout: rate on the output while training.
 
     Runs of unequal length take the place of the published zero padding, so no padding token takes part in any softmax.
-    A run without any unmasked token is left out. The approximation is for moderate scores: with large ones the landmark
+    A run without any unmasked token is left out. With as many landmarks as tokens the formula is exact attention, which is then
+    computed as such. The approximation is for moderate scores: with large ones the landmark
     matrix becomes singular.
 
     Raises:
@@ -55,19 +56,21 @@ class Nystrom(Kernel):
         self.built = True
 
     def call(self, q, k, v, mask=None):
-        q, k, u = promote(q), promote(k), promote(v)
-        keys = None if mask is None else ops.expand_dims(mask, -2)
+        q, k, v = promote(q), promote(k), _zero(promote(v), mask)
+        whole = self.m == q.shape[-2] == k.shape[-2]
+        out = attend(q, k, v, _rows(mask)) if whole else self._through_landmarks(q, k, v, mask)
+        if self.convolution is not None:
+            out = out + self._convolve(v)
+        return self.drop(ops.cast(out, self.compute_dtype))
+
+    def _through_landmarks(self, q, k, v, mask):
         q_mean, _ = landmarks(q, self.m, mask if q.shape[-2] == k.shape[-2] else None)
         k_mean, alive = landmarks(k, self.m, mask)
-        left = masked_softmax(scores(q, k_mean), alive)  # (..., n, m)
         middle = masked_softmax(scores(q_mean, k_mean), alive)
         if alive is not None:  # the row of a landmark that is left out: that of the identity, so the inverse splits
             middle = ops.where(ops.swapaxes(alive, -1, -2), middle, ops.eye(self.m, dtype=middle.dtype))
-        right = ops.matmul(masked_softmax(scores(q_mean, k), keys), _zero(u, mask))  # (..., m, width)
-        out = ops.matmul(left, ops.matmul(pseudo_inverse(middle, self.iterations), right))
-        if self.convolution is not None:
-            out = out + self._convolve(_zero(u, mask))
-        return self.drop(ops.cast(out, self.compute_dtype))
+        right = attend(q_mean, k, v, _rows(mask))  # (..., m, width)
+        return attend(q, k_mean, ops.matmul(pseudo_inverse(middle, self.iterations), right), alive)
 
     def _convolve(self, v):
         reach = self.convolution // 2
@@ -102,9 +105,9 @@ def _run_sums(x, m: int):
     tokens, width = x.shape[-2:]
     length, longer = divmod(tokens, m)
     cut = longer * (length + 1)
-    parts = [(x[..., :cut, :], longer, length + 1), (x[..., cut:, :], m - longer, length)]
+    parts = [(x, m, length)] if not longer else [(x[..., :cut, :], longer, length + 1), (x[..., cut:, :], m - longer, length)]
     lead = ops.shape(x)[:-2]
-    sums = [ops.sum(ops.reshape(part, (*lead, runs, size, width)), axis=-2) for part, runs, size in parts if runs]
+    sums = [ops.sum(ops.reshape(part, (*lead, runs, size, width)), axis=-2) for part, runs, size in parts]
     return sums[0] if len(sums) == 1 else ops.concatenate(sums, axis=-2)
 
 
@@ -115,3 +118,8 @@ def _lengths(tokens: int, m: int, longer: int, dtype):
 
 def _zero(x, mask):
     return x if mask is None else ops.where(ops.expand_dims(mask, -1), x, 0.0)
+
+
+def _rows(mask):
+    """A mask of keys as one for scores: `(..., keys) -> (..., 1, keys)`."""
+    return None if mask is None else ops.expand_dims(mask, -2)

@@ -1,6 +1,7 @@
 """FAVOR+ and generalised kernel attention."""
 
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -12,14 +13,14 @@ from ..ops import features as maps
 from ..ops.precision import promote
 from .base import Kernel
 
-LOG_FEATURES = {
-    "positive": maps.log_positive,
-    "hyperbolic": maps.log_hyperbolic,
-    "exp": maps.log_exp,
+LOG_FEATURES = {  # of projections `y = w.x`; those of the softmax kernel less |x|^2 / 2
+    "positive": lambda y: y,
+    "hyperbolic": maps.both_signs,
+    "exp": lambda y: y,
     "elu": maps.log_elu,
 }
 FEATURES = (*LOG_FEATURES, "relu")
-NEEDS_PROJECTION = ("positive", "hyperbolic")
+SOFTMAX = ("positive", "hyperbolic")  # maps that estimate the softmax kernel and need a projection
 PROJECTIONS = ("orthogonal", "iid")
 STABILISERS = ("exact", "full", "paper")
 EPSILON = {"relu": 1e-3}  # every other map: 1e-6, and none at all with the exact stabiliser
@@ -65,7 +66,7 @@ class Performer(Kernel):
         super().__init__(**kwargs)
         self.features = checks.choice("features", features, FEATURES)
         self.m = m if m is None else checks.integer("m", m)
-        if m is None and features in NEEDS_PROJECTION:
+        if m is None and features in SOFTMAX:
             raise ValueError(f"features={features!r} needs a projection. Received: m=None; give m, the number of its rows.")
         self.projection = checks.choice("projection", projection, PROJECTIONS)
         self.length = checks.choice("length", length, ("chi", "sqrt"))
@@ -76,37 +77,60 @@ class Performer(Kernel):
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, q_shape, k_shape, v_shape):
-        self.w = None
+        self.w = self.draws = None
         if self.m is not None:
             check_size(self.m, q_shape[-1])
-            rows = maps.gaussian(self.m, q_shape[-1], self.seed, self.projection == "orthogonal", self.length)
+            rows = self._draw(q_shape[-1], self.seed)
             self.w = self.add_weight(
                 name="projection", shape=rows.shape, initializer=_constant(rows), trainable=False, dtype="float32", autocast=False
             )
+            self.draws = self.add_weight(name="draws", shape=(), initializer="zeros", trainable=False, dtype="int32")
         self.built = True
 
+    def _draw(self, width, seed) -> np.ndarray:
+        return maps.gaussian(self.m, width, seed, self.projection == "orthogonal", self.length)
+
+    def redraw(self) -> None:
+        """Replace the projection by the next one; `seed` and the saved number of redraws `draws` determine it.
+
+        Raises:
+            ValueError: there is no projection, because `m` is `None` or the kernel is not built.
+        """
+        if not self.built or self.w is None:
+            raise ValueError(
+                f"A redraw needs a projection. Received: m={self.m}, built={self.built}; give m, and build the model."
+            )
+        draws = int(ops.convert_to_numpy(self.draws)) + 1
+        self.w.assign(self._draw(self.w.shape[-1], [self.seed, draws]))
+        self.draws.assign(draws)
+
     def call(self, q, k, v, mask=None):
+        phi_q, phi_k = self.phi(promote(q), promote(k), mask)
+        out = maps.linear_attention(phi_q, phi_k, promote(v), mask, self._epsilon())
+        return self.drop(ops.cast(out, self.compute_dtype))
+
+    def _epsilon(self) -> float:
+        exact = self.features != "relu" and self.stabiliser == "exact"
+        return 0.0 if exact else EPSILON.get(self.features, 1e-6) if self.epsilon is None else self.epsilon
+
+    def phi(self, q, k, mask=None):
+        """Features without epsilon: `(..., n, width) -> (..., n, m)`, `(..., keys, width) -> (..., keys, m)`."""
         scale = q.shape[-1] ** -0.25
-        w = None if self.w is None else ops.convert_to_tensor(self.w)
-        phi_q, phi_k = self.phi(promote(q) * scale, promote(k) * scale, w, mask)
-        return self.drop(ops.cast(maps.linear_attention(phi_q, phi_k, promote(v), mask), self.compute_dtype))
-
-    def phi(self, q, k, w, mask=None):
-        """Features of scaled queries and keys: `(..., n, width) -> (..., n, m)`, `(..., keys, width) -> (..., keys, m)`."""
-        epsilon = EPSILON.get(self.features, 1e-6) if self.epsilon is None else self.epsilon
+        if self.w is None:
+            y_q, y_k = q * scale, k * scale
+        else:  # the factors, those of relu too, go to the smaller operand
+            w = ops.convert_to_tensor(self.w) * (scale * self.m**-0.5 if self.features == "relu" else scale)
+            y_q, y_k = maps.project(q, w), maps.project(k, w)
         if self.features == "relu":
-            return tuple(self._relu(x, w, epsilon) for x in (q, k))
-        log = LOG_FEATURES[self.features]
-        u_q, u_k = log(q, w), log(k, w)
+            return ops.relu(y_q), ops.relu(y_k)
+        u_q, u_k = (LOG_FEATURES[self.features](y) for y in (y_q, y_k))
         if self.stabiliser == "exact":
-            return maps.exact_stabiliser(u_q, u_k, mask)
-        if self.stabiliser == "full":
-            return maps.full_stabiliser(u_q, u_k, mask, epsilon)
-        return maps.paper_stabiliser(u_q, u_k, maps.project(q, w), maps.project(k, w), mask, epsilon)
+            return maps.exact_stabiliser(u_q, self._less_norm(u_k, k), mask)
+        stabilise = maps.full_stabiliser if self.stabiliser == "full" else partial(maps.paper_stabiliser, y_q=u_q, y_k=u_k)
+        return stabilise(self._less_norm(u_q, q), self._less_norm(u_k, k), mask=mask)
 
-    def _relu(self, x, w, epsilon):
-        y = maps.project(x, w)
-        return ops.relu(y) * (1.0 if w is None else y.shape[-1] ** -0.5) + epsilon
+    def _less_norm(self, u, x):
+        return u - maps.half_norm(x) * x.shape[-1] ** -0.5 if self.features in SOFTMAX else u
 
     def multiply_adds(self, q_shape, k_shape, v_shape):
         width, q_tokens, k_tokens = q_shape[-1], math.prod(q_shape[:-1]), math.prod(k_shape[:-1])

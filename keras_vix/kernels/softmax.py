@@ -7,33 +7,67 @@ from keras import ops
 
 from .. import checks
 from ..base import register
-from ..ops.dense import masked_softmax, scores
+from ..ops.chunked import chunk_size, chunked_attention
+from ..ops.dense import attend, masked_softmax, scores
+from ..ops.fused import fused_attention
 from ..ops.precision import promote
 from .base import Kernel
+
+WHOLE = 2048  # tokens up to which all weights are kept for the gradient
 
 
 @register
 class Softmax(Kernel):
-    """`softmax(q k^T / sqrt(width)) v`; time and memory O(tokens^2).
+    """`softmax(q k^T / sqrt(width)) v`; time O(tokens^2).
 
     Args:
-        dropout: rate of dropping attention weights while training, in [0, 1).
+        dropout: rate of dropping attention weights while training, in [0, 1). Dropped weights are all kept: memory
+            O(tokens^2) while training.
+        chunk: queries whose weights are computed at once, in memory linear in the tokens; not together with `dropout`. `None`
+            keeps all weights up to 2,048 tokens, which is faster, and cuts the queries beyond. Without effect where a
+            `bias` is given, which is as large as the weights.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+    On torch, and on JAX for 16-bit inputs on a GPU, the backend's fused routine, linear in memory too, is used where neither bias
+    nor dropout is. That routine, and chunks on TensorFlow, cannot be differentiated twice.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1; chunks: Rabe and Staats 2021, arXiv:2112.05682.
     """
 
-    def __init__(self, dropout: float = 0.0, **kwargs):
+    def __init__(self, dropout: float = 0.0, chunk: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.dropout = checks.rate("dropout", dropout)
+        self.chunk = chunk if chunk is None else checks.integer("chunk", chunk)
+        if chunk is not None and dropout > 0.0:
+            raise ValueError(f"`chunk` and `dropout` exclude each other. Received: chunk={chunk}, dropout={dropout}.")
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
-    def call(self, q, k, v, mask=None, bias=None):
+    def call(self, q, k, v, mask=None, bias=None, training=None):
+        if mask is not None:
+            mask = ops.expand_dims(mask, -2)
+        if self.dropout and training:
+            return self._dropped(q, k, v, mask, bias)
+        out = None
+        if bias is None:
+            out = fused_attention(*(ops.cast(x, self.compute_dtype) for x in (q, k, v)), mask)
+        if out is None:
+            out = self._exact(promote(q), promote(k), promote(v), mask, bias)
+        return ops.cast(out, self.compute_dtype)
+
+    def _exact(self, q, k, v, mask, bias):
+        chunk = None if bias is not None else self._chunk(q.shape[-2], k.shape[-2])
+        return attend(q, k, v, mask, bias) if chunk is None else chunked_attention(q, k, v, mask, chunk)
+
+    def _chunk(self, tokens, keys) -> int | None:
+        if tokens is None or keys is None or (self.chunk is None and tokens * keys <= WHOLE**2):
+            return None
+        chunk = self.chunk or chunk_size(keys)
+        return chunk if chunk < tokens else None
+
+    def _dropped(self, q, k, v, mask, bias):
         s = scores(promote(q), promote(k))  # (..., heads, n, keys)
-        if bias is not None:
-            s = s + bias
-        weights = masked_softmax(s, None if mask is None else ops.expand_dims(mask, -2))
-        weights = self.drop(ops.cast(weights, self.compute_dtype))
-        return ops.einsum("...nk,...kd->...nd", weights, ops.cast(v, self.compute_dtype))
+        weights = masked_softmax(s if bias is None else s + bias, mask)
+        weights = self.drop(ops.cast(weights, self.compute_dtype), training=True)
+        return ops.matmul(weights, ops.cast(v, self.compute_dtype))
 
     def multiply_adds(self, q_shape, k_shape, v_shape):
         return 2 * math.prod(q_shape) * k_shape[-2]

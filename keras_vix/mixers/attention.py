@@ -68,23 +68,48 @@ class Attention(Layer):
     def call(self, query, value=None, key=None, mask=None, projection=None):
         value = query if value is None else value
         key = value if key is None else key
+        shared = {} if projection is None else {"projection": projection}
+        if self._early:
+            out = self._compressed(query, key, value, mask, shared)
+        else:
+            out = self._projected(query, key, value, mask, shared)
+        return self.drop(self.out(merge_heads(out)))
+
+    @property
+    def _early(self) -> bool:
+        """Whether tokens are compressed before keys and values are made of them; rotary positions have to come first."""
+        return self.kernel.compresses and self.rope is None
+
+    def _projected(self, query, key, value, mask, shared):
         q, k, v = (split_heads(f(x), self.num_heads) for f, x in ((self.query, query), (self.key, key), (self.value, value)))
         if self.rope is not None:
             q, k = self.rope(q), self.rope(k)
-        shared = {} if projection is None else {"projection": projection}
-        out = self.kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1), **shared)
-        return self.drop(self.out(merge_heads(out)))
+        return self.kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1), **shared)
+
+    def _compressed(self, query, key, value, mask, shared):
+        (key, key_sums), (value, value_sums) = self.kernel.compress(key, value, mask, **shared)
+        k, v = _apply(self.key, key, key_sums), _apply(self.value, value, value_sums)
+        return self.kernel.exact(*(split_heads(x, self.num_heads) for x in (self.query(query), k, v)))
 
     def compute_output_shape(self, query_shape, *args, **kwargs):
         return query_shape
 
     def multiply_adds(self, query_shape, value_shape=None, key_shape=None, **shapes):
+        compress = self.kernel.compress_multiply_adds(key_shape or value_shape or query_shape, value_shape) if self._early else 0
         value_shape = value_shape or query_shape
         key_shape = key_shape or value_shape
+        kernel = self.kernel
+        if self._early:
+            kernel, key_shape, value_shape = kernel.exact, (kernel.m, key_shape[1]), (kernel.m, value_shape[1])
         q, k = ((self.num_heads, shape[0], self.width) for shape in (query_shape, key_shape))
         inner = self.num_heads * self.width
         projections = inner * (2 * math.prod(query_shape) + math.prod(key_shape) + math.prod(value_shape))
-        return projections + self.kernel.multiply_adds(q, k, k)
+        return projections + compress + kernel.multiply_adds(q, k, k)
+
+
+def _apply(dense, x, sums):
+    """A layer of weights `w` and bias `b` on summed tokens: `x w + sums b`."""
+    return dense(x) + (sums - 1) * ops.cast(dense.bias, x.dtype) if dense.use_bias else dense(x)
 
 
 def check_kernel(kernel, policy) -> Kernel:

@@ -1,8 +1,10 @@
 """Exact attention, and the masked softmax that other kernels share."""
 
+import keras
 from keras import ops
 
 NEVER = -1e9  # added to a score it leaves a weight of exactly 0 in float32, and no NaN where a whole row is masked
+WIDE = 256  # keys from which an extra column in a product costs less than a pass over `(n, keys)` numbers; measured
 
 
 def masked_softmax(scores, mask=None):
@@ -16,6 +18,70 @@ def masked_softmax(scores, mask=None):
     return weights * ops.cast(mask, weights.dtype)
 
 
+def outer(a, b):
+    """Products of the rows: `(..., n, width), (..., keys, width) -> (..., n, keys)`."""
+    return ops.einsum("...nd,...kd->...nk", a, b)
+
+
+def inner(a, b):
+    """Sums over the tokens: `(..., n, m), (..., n, width) -> (..., m, width)`."""
+    return ops.einsum("...nm,...nd->...md", a, b)
+
+
 def scores(q, k):
     """Scaled products `q.k / sqrt(width)`: `(..., n, width), (..., keys, width) -> (..., n, keys)`."""
-    return ops.einsum("...nd,...kd->...nk", q * (q.shape[-1] ** -0.5), k)
+    return outer(q * (q.shape[-1] ** -0.5), k)
+
+
+def attend(q, k, v, mask=None, bias=None):
+    """`softmax(q k^T / sqrt(width) + bias) v`: `(..., n, width), 2 x (..., keys, width) -> (..., n, width)`.
+
+    `mask` is boolean and, like `bias`, broadcasts against `(..., n, keys)`. The weights are kept for the gradient, which is
+    written out because it then takes half the passes over them (see `score_gradient`); not on torch, whose own is as fast and,
+    unlike a written one, can be differentiated again there.
+    """
+    q = q * (q.shape[-1] ** -0.5)
+    bias = () if bias is None else (bias,)
+    if keras.config.backend() == "torch":
+        return ops.matmul(_weights(q, k, mask, *bias), v)
+
+    @ops.custom_gradient
+    def product(q, k, v, *bias):
+        weights = _weights(q, k, mask, *bias)
+        out = ops.matmul(weights, v)
+
+        def gradient(*args, upstream=None):
+            g = args[0] if upstream is None else upstream
+            d_scores = score_gradient(weights, g, out, v)
+            d_bias = [unbroadcast(d_scores, b.shape) for b in bias]
+            return ops.matmul(d_scores, k), inner(d_scores, q), inner(weights, g), *d_bias
+
+        return out, gradient
+
+    return product(q, k, v, *bias)
+
+
+def _weights(q, k, mask=None, bias=None):
+    s = outer(q, k)
+    return masked_softmax(s if bias is None else s + bias, mask)
+
+
+def score_gradient(weights, g, out, v):
+    """Gradient of the scores, `weights * (g v^T - sum(g * out))`, from the gradient `g` of `out = weights v`."""
+    offset = ops.sum(g * out, axis=-1, keepdims=True)
+    if v.shape[-2] is None or v.shape[-2] <= WIDE:
+        return weights * (outer(g, v) - offset)
+    return weights * outer(*with_offset(g, offset, v))
+
+
+def with_offset(g, offset, v):
+    """Operands whose product is `g v^T - offset`: one column more."""
+    return ops.concatenate([g, -offset], axis=-1), ops.concatenate([v, ops.ones_like(v[..., :1])], axis=-1)
+
+
+def unbroadcast(g, shape):
+    """The gradient `g` of a tensor that was broadcast, summed back to the tensor's `shape`."""
+    lead = len(g.shape) - len(shape)
+    single = [lead + i for i, size in enumerate(shape) if size == 1]
+    g = ops.sum(g, axis=(*range(lead), *single), keepdims=True) if lead or single else g
+    return ops.squeeze(g, axis=tuple(range(lead))) if lead else g

@@ -7,7 +7,7 @@ Notation: `q`, `k` are already scaled by `width ** -0.25`; `w` is `(m, width)`; 
 import numpy as np
 from keras import ops
 
-from .dense import NEVER
+from .dense import NEVER, inner, outer
 
 TINY = 1e-30  # denominators are at least 1 by construction, except where every key is masked
 
@@ -41,25 +41,18 @@ def project(x, w):
     return x if w is None else ops.einsum("...nd,md->...nm", x, w)
 
 
-def log_positive(x, w):
-    """Log features of the softmax kernel, `w.x - |x|^2 / 2` (arXiv:2009.14794, lemma 1)."""
-    return project(x, w) - 0.5 * ops.sum(ops.square(x), axis=-1, keepdims=True)
+def half_norm(x):
+    """`|x|^2 / 2` of each token: `(..., n, width) -> (..., n, 1)`; taken off its log features, those of the softmax kernel."""
+    return 0.5 * ops.sum(ops.square(x), axis=-1, keepdims=True)
 
 
-def log_hyperbolic(x, w):
-    """The same with every row of `w` and its negative, `2 m` features: lower variance (lemma 1, hyperbolic cosine)."""
-    y = project(x, w)
-    return ops.concatenate([y, -y], axis=-1) - 0.5 * ops.sum(ops.square(x), axis=-1, keepdims=True)
+def both_signs(y):
+    """Every projection and its negative, `2 m` features: lower variance (arXiv:2009.14794, lemma 1, hyperbolic cosine)."""
+    return ops.concatenate([y, -y], axis=-1)
 
 
-def log_exp(x, w):
-    """Log features of `exp(x)`, or of `exp(w x)`."""
-    return project(x, w)
-
-
-def log_elu(x, w):
-    """Log features of `elu(x) + 1` (Katharopoulos et al. 2020, arXiv:2006.16236, eq. 7)."""
-    y = project(x, w)
+def log_elu(y):
+    """Log features of `elu(y) + 1` (Katharopoulos et al. 2020, arXiv:2006.16236, eq. 7)."""
     return ops.minimum(y, 0.0) + ops.log1p(ops.relu(y))
 
 
@@ -69,26 +62,27 @@ def exact_stabiliser(u_q, u_k, mask=None):
     The largest log feature over the keys, `c_j`, is taken off each feature `j` of the keys and given to the queries:
     `phi_k = exp(u_k - c)` and `phi_q = exp(u_q + c - max_j(u_q + c))`. The largest feature of each query is then 1 and
     its sum over the keys at least 1: the denominator is at least 1, and no epsilon is needed.
-    All factors are per sample and head and carry no gradient.
+    All factors are per sample and head and carry no gradient. Whatever is the same for all features of a query cancels too and
+    may be left out of `u_q`, such as its `|x|^2 / 2`.
     """
     c = _largest_key(u_k, mask, axis=-2)
     u_q = u_q + c
     return ops.exp(u_q - _largest(u_q)), _key_exp(u_k - c, mask)
 
 
-def full_stabiliser(u_q, u_k, mask=None, epsilon: float = 1e-6):
-    """`exp(u - max) + epsilon`, the maximum over features (queries) or features and keys (keys) of the whole exponent."""
-    return ops.exp(u_q - _largest(u_q)) + epsilon, _key_exp(u_k - _largest_key(u_k, mask, axis=(-1, -2)), mask) + epsilon
+def full_stabiliser(u_q, u_k, mask=None):
+    """`exp(u - max)`, the maximum over features (queries) or features and keys (keys) of the whole exponent."""
+    return ops.exp(u_q - _largest(u_q)), _key_exp(u_k - _largest_key(u_k, mask, axis=(-1, -2)), mask)
 
 
-def paper_stabiliser(u_q, u_k, y_q, y_k, mask=None, epsilon: float = 1e-6):
+def paper_stabiliser(u_q, u_k, y_q, y_k, mask=None):
     """As published: the maximum is taken over the projections `y` alone, without `|x|^2 / 2`.
 
     Kept for parity with the literature: for unit-variance inputs it collapses towards uniform attention.
 
     Source: arXiv:2009.14794, appendix A and its reference code.
     """
-    return ops.exp(u_q - _largest(y_q)) + epsilon, _key_exp(u_k - _largest_key(y_k, mask, axis=(-1, -2)), mask) + epsilon
+    return ops.exp(u_q - _largest(y_q)), _key_exp(u_k - _largest_key(y_k, mask, axis=(-1, -2)), mask)
 
 
 def _largest(u):
@@ -107,16 +101,37 @@ def _key_exp(u, mask):
     return ops.exp(u) if mask is None else ops.exp(ops.where(ops.expand_dims(mask, -1), u, NEVER))
 
 
-def linear_attention(phi_q, phi_k, v, mask=None):
-    """`phi_q (phi_k^T v) / phi_q (phi_k^T 1)` from right to left.
+def linear_attention(phi_q, phi_k, v, mask=None, epsilon: float = 0.0):
+    """`phi_q (phi_k^T v) / phi_q (phi_k^T 1)` from right to left, where `epsilon` is added to every feature.
 
     `(..., n, m), (..., keys, m), (..., keys, width) -> (..., n, width)`.
 
-    Masked keys are multiplied by 0 *after* the feature map; a row without keys gives 0.
+    Masked keys are multiplied by 0 *after* the feature map; a row without keys gives 0. `epsilon` is added to the sums over the
+    tokens, not to `(n, m)` features: `(a + e)(b + e)` is summed as `a b + e (a + b) + e^2`.
     """
     if mask is not None:
-        phi_k = ops.where(ops.expand_dims(mask, -1), phi_k, 0.0)
-        v = ops.where(ops.expand_dims(mask, -1), v, 0.0)
-    context = ops.einsum("...nm,...nd->...md", phi_k, v)
-    total = ops.einsum("...nm,...m->...n", phi_q, ops.sum(phi_k, axis=-2))
-    return ops.matmul(phi_q, context) / ops.expand_dims(ops.maximum(total, TINY), -1)
+        mask = ops.expand_dims(mask, -1)
+        phi_k, v = (ops.where(mask, x, 0.0) for x in (phi_k, v))
+    context, total = key_sums(phi_k, v), ops.sum(phi_k, axis=-2)
+    if epsilon:
+        keys = v.shape[-2] if mask is None else ops.sum(ops.cast(mask, v.dtype), axis=-2)
+        context, total = context + epsilon * ops.sum(v, axis=-2, keepdims=True), total + epsilon * keys
+    out, norm = ops.matmul(phi_q, context), ops.einsum("...nm,...m->...n", phi_q, total)
+    if epsilon:
+        out = out + epsilon * ops.sum(context, axis=-2, keepdims=True)
+        norm = norm + epsilon * ops.sum(total, axis=-1, keepdims=True)
+    return out * ops.expand_dims(ops.reciprocal(ops.maximum(norm, TINY)), -1)
+
+
+@ops.custom_gradient
+def key_sums(phi_k, v):
+    """`phi_k^T v`: `(..., keys, m), (..., keys, width) -> (..., m, width)`.
+
+    The gradient is written out because TensorFlow's own, of a product that contracts the tokens, transposes the features.
+    """
+
+    def gradient(*args, upstream=None):
+        g = args[0] if upstream is None else upstream
+        return outer(v, g), ops.matmul(phi_k, g)
+
+    return inner(phi_k, v), gradient

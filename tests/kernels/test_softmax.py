@@ -1,12 +1,20 @@
 """Exact attention against a loop."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_vix.kernels import Softmax
+from keras_vix.ops.dense import attend, masked_softmax, scores
 
-from ..laws import run
+from ..laws import differentiate, run
 from ..reference import loop, softmax_attention
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -29,3 +37,73 @@ def test_a_bias_is_added_to_the_scores(qkv):
     q, k, v = qkv
     forbid = np.where(np.eye(7, dtype=bool), 0.0, -1e9).astype("float32")
     assert np.abs(run(Softmax(), q, k, v, bias=forbid[None, None]) - v).max() <= 1e-6
+
+
+def written_out(q, k, v, *bias):
+    """The formula in separate operations, with the backend's own gradient."""
+    s = scores(q, k)
+    return ops.matmul(masked_softmax(s + bias[0] if bias else s), v)
+
+
+@pytest.mark.parametrize("width", [4, 300])
+@pytest.mark.parametrize("shape", [(), (3, 7, 9), (1, 3, 7, 9), (2, 1, 1, 9), (1, 1, 3, 1, 9)])
+def test_the_gradient_is_that_of_the_formula(shape, width):
+    rng = np.random.default_rng(1)
+    lead = (2, 3) if len(shape) < 5 else (2, 4, 3)
+    arrays = [rng.standard_normal((*lead, n, 5)).astype("float32") for n in (7, 9, 9)]
+    if width == 300:  # beyond the number of keys from which the gradient is made in another way
+        arrays[1:] = [np.repeat(x, 33, axis=-2) for x in arrays[1:]]
+        shape = (*shape[:-1], 297) if shape else shape
+    arrays += [rng.standard_normal(shape).astype("float32")] if shape else []
+    found = differentiate(lambda q, k, v, *bias: attend(q, k, v, None, *bias), arrays)
+    for a, b in zip(found, differentiate(written_out, arrays)):
+        assert a.shape == b.shape and np.abs(a - b).max() <= 2e-6 * max(1.0, np.abs(b).max())
+
+
+@pytest.mark.parametrize("keys, chunk", [(7, 1), (7, 3), (7, 7), (12, 5)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_chunks_change_neither_result_nor_gradient(keys, chunk, masked):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((2, 3, n, 4)).astype("float32") for n in (7, keys, keys)]
+    mask = np.ones((2, 1, keys), bool)
+    if masked:
+        mask[0, 0, 2:5] = mask[1] = False  # the second sample has no key at all
+    whole, cut = (differentiate(lambda *x: kernel(*x, mask=mask), arrays) for kernel in (Softmax(), Softmax(chunk=chunk)))
+    for a, b in zip(whole, cut):
+        assert a.shape == b.shape and np.abs(a - b).max() <= 1e-5
+
+
+@pytest.mark.alone
+def test_chunks_take_memory_linear_in_the_tokens():
+    """A compiled step on 4,096 tokens: the weights of four heads alone are 256 MiB, which plain attention holds several times."""
+    code = """
+import keras, numpy as np, resource
+from keras_vix.layers import Attention
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def step(tokens):
+    x = keras.Input((tokens, 128))
+    model = keras.Model(x, Attention(4)(x))
+    model.compile("sgd", "mse", jit_compile=False)
+    return model.train_on_batch(*np.zeros((2, 1, tokens, 128), "float32"))
+step(64)
+before = peak()
+assert np.isfinite(step(4096))
+print(peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) <= 250
+
+
+def test_many_tokens_are_cut_without_being_asked():
+    kernel = Softmax()
+    assert kernel._chunk(2048, 2048) is None and kernel._chunk(2049, 2048) == 256
+    assert kernel._chunk(4096, 4096) == 128 and kernel._chunk(65_536, 65_536) == 16
+    assert Softmax(chunk=3)._chunk(7, 7) == 3 and Softmax(chunk=9)._chunk(7, 7) is None
+
+
+def test_chunk_and_dropout_exclude_each_other():
+    with pytest.raises(ValueError, match="chunk=4, dropout=0.1"):
+        Softmax(dropout=0.1, chunk=4)
+    with pytest.raises(ValueError, match="chunk"):
+        Softmax(chunk=0)

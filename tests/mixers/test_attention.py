@@ -62,6 +62,23 @@ def test_rotary_attention_sees_distances_only(kernel):
         assert np.isfinite(there).all() and np.abs(here - there).max() > 1e-5
 
 
+def test_random_features_estimate_the_rotated_kernel():
+    """With many features the result is that of exact attention over the turned queries and keys, and not over the unturned."""
+    x = 0.5 * np.random.default_rng(0).standard_normal((1, 24, 8)).astype("float32")
+    layers = [Attention(2, kernel=kernel, rope=rope) for kernel, rope in (
+        (Performer(8192, seed=0), RotaryEmbedding()), (None, RotaryEmbedding()), (None, None),
+    )]  # fmt: skip
+    outputs = []
+    for layer in layers:
+        layer(x)
+        for name in ("query", "key", "value", "out"):
+            getattr(layer, name).set_weights(getattr(layers[0], name).get_weights())
+        outputs.append(run(layer, x))
+    random, exact, unturned = outputs
+    assert np.linalg.norm(random - exact) <= 0.05 * np.linalg.norm(exact)
+    assert np.linalg.norm(unturned - exact) > 0.1 * np.linalg.norm(exact)
+
+
 def test_a_kernel_has_one_owner():
     kernel = Softmax()
     x = np.zeros((1, 3, 4), "float32")

@@ -7,7 +7,8 @@ from keras import ops
 from keras_vix.kernels import Performer
 from keras_vix.layers import Attention, LocalAttention1D, LocalWindowAttention2D
 
-from ..laws import disturb, run
+from ..laws import differentiate, disturb, run, weighting
+from ..reference import slopes
 
 GRID, DIM = (6, 6), 8
 
@@ -64,6 +65,33 @@ def test_a_window_as_large_as_the_grid_is_global_attention(options):
     local(x)
     copy_projections(everything, local)
     assert np.abs(run(local, x) - run(everything, x)).max() <= 1e-5
+
+
+def by_hand(layer, x, grid, window, shift):
+    """Window attention of one sample in float64, token by token and head by head, from the layer's own weights."""
+    dense = [[ops.convert_to_numpy(w).astype("float64") for w in getattr(layer, n).weights] for n in ("query", "key", "value", "out")]
+    table = ops.convert_to_numpy(layer.bias).astype("float64")
+    q, k, v = (x @ kernel + bias for kernel, bias in dense[:3])
+    mixed, width = np.zeros_like(q), layer.width
+    for i in range(len(x)):
+        seen = sorted(region(grid, window, shift, i))
+        for h in range(layer.num_heads):
+            part = slice(h * width, (h + 1) * width)
+            away = [np.subtract(divmod(i, grid[1]), divmod(j, grid[1])) + np.subtract(window, 1) for j in seen]
+            bias = np.array([table[row * (2 * window[1] - 1) + column, h] for row, column in away])
+            weights = np.exp(k[seen, part] @ q[i, part] / np.sqrt(width) + bias)
+            mixed[i, part] = weights / weights.sum() @ v[seen, part]
+    return mixed @ dense[3][0] + dense[3][1]
+
+
+@pytest.mark.parametrize("grid, window, shift", [((2, 4), (2, 2), (0, 0)), ((3, 4), (2, 2), (1, 1))])
+def test_output_and_gradient_equal_a_float64_computation(grid, window, shift):
+    x = tokens(grid)[:1, :, :4]
+    layer = built(LocalWindowAttention2D(2, grid=grid, window=window, shift=shift), x)
+    out, gradient = differentiate(layer, [x])
+    assert np.abs(out[0] - by_hand(layer, x[0].astype("float64"), grid, window, shift)).max() <= 1e-5
+    (expected,) = slopes(lambda y: np.sum(weighting(out.shape)[0] * by_hand(layer, y, grid, window, shift)), [x[0]])
+    assert np.abs(gradient[0] - expected).max() <= 1e-3 * np.abs(expected).max()
 
 
 def test_a_neighborhood_is_the_window_round_each_token():

@@ -31,6 +31,15 @@ def test_shift_and_back(grid, window, shift, roll):
     assert np.array_equal(ops.convert_to_numpy(layer.reverse(cut)), x)
 
 
+def test_without_a_shift_it_is_plain_windows_and_nothing_is_masked():
+    x = np.random.default_rng(0).standard_normal((2, 6, 4, 3)).astype("float32")
+    layer = ShiftedWindow((6, 4), (3, 2), 0)
+    cut = ops.convert_to_numpy(layer(x))
+    plain = grids.to_windows(ops.convert_to_tensor(x), (6, 4), (3, 2))
+    assert np.array_equal(cut, ops.convert_to_numpy(plain)[:, :, 0])
+    assert layer.allowed is None and layer.valid is None
+
+
 @pytest.mark.parametrize(
     "grid, window, shift, windows, masked, pairs",
     [((16, 16), 2, 1, 64, 15, 124), ((14, 14), 2, 1, 49, 13, 108), ((8, 8), 4, 2, 4, 3, 448), ((56, 56), 7, 3, 64, 15, 18_240)],

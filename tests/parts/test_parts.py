@@ -58,6 +58,13 @@ def test_drop_path_leaves_whole_samples_out_and_keeps_the_mean():
     assert np.array_equal(run(layer, x, training=False), np.full_like(x, 2.0))
 
 
+def test_drop_path_of_zero_is_none():
+    x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype("float32")
+    layer = Residual(MLP(4, dropout=0.0), drop_path=0.0)
+    still = run(layer, x, training=False)
+    assert np.array_equal(run(layer, x, training=True), still) and not np.allclose(still, x)
+
+
 def test_layer_scale_starts_where_told():
     x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("float32")
     layer = Residual(keras.layers.Dense(4, bias_initializer="ones"), scale=1e-5)

@@ -48,6 +48,25 @@ def test_far_positions_are_as_exact_as_near_ones():
     assert abs(layer.sin[-1, 0] - np.sin(angle)) <= 1e-6 and abs(layer.cos[-1, 0] - np.cos(angle)) <= 1e-6
 
 
+@pytest.mark.parametrize("pairing", ["half", "interleaved"])
+def test_scores_at_position_65535_equal_float64(pairing):
+    """The table is made in float64 and kept in float32; position 0 is the identity, and moving both by 65,000 changes nothing."""
+    width, places, last = 8, 65_536, 65_535
+    rng = np.random.default_rng(0)
+    q, k = (x / np.linalg.norm(x) for x in rng.standard_normal((2, width)))
+    layer = RotaryEmbedding(pairing=pairing)
+    layer.build((1, 1, places, width))
+    assert layer.sin.dtype == "float32" and layer.cos.dtype == "float32"
+    turned = [run(layer, np.broadcast_to(x.astype("float32"), (1, 1, places, width)))[0, 0] for x in (q, k)]
+    assert np.array_equal(turned[0][0], q.astype("float32"))
+    a, b = ((x[: width // 2] + 1j * x[width // 2 :]) if pairing == "half" else (x[::2] + 1j * x[1::2]) for x in (q, k))
+    rates = 10_000.0 ** (-np.arange(width // 2) / (width // 2))
+    for distance in (0, 1, 7, 500, last):
+        exact = np.real(np.sum(a * np.conj(b) * np.exp(1j * distance * rates)))
+        assert abs(turned[0][last] @ turned[1][last - distance] - exact) <= 1e-5
+        assert abs(turned[0][distance] @ turned[1][0] - exact) <= 1e-5
+
+
 def test_sine_positions_of_a_grid():
     x = np.zeros((1, 6, 8), "float32")
     out = run(SinCosPosition((2, 3)), x)[0]

@@ -1,0 +1,1 @@
+"""What is measured: each function builds one contender, `function(place, **options) -> Part`, from one package."""
