@@ -25,7 +25,6 @@ looked_at = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-pytestmark = pytest.mark.filterwarnings("ignore:.*softmax over axis:UserWarning")  # Keras', of a single token
 
 POLICIES = st.sampled_from(["float32", "mixed_float16", "mixed_bfloat16"])
 SCALES = st.sampled_from([0.0, 1e-4, 1.0, 10.0, 100.0])

@@ -83,7 +83,6 @@ def test_low_precision_is_close(row):
     laws.low_precision_is_close(row)
 
 
-@pytest.mark.filterwarnings("ignore:.*softmax over axis:UserWarning")  # Keras', of the single token
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
 @rows(KERNEL_ROWS)
 def test_finite_at_any_length(row, policy):

@@ -18,7 +18,7 @@ from typing import Any
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # `peers` becomes a package; its folder no place for imports
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
-if importlib.util.find_spec("scipy"):  # this process computes nothing: Keras' NumPy backend keeps it light
+if all(map(importlib.util.find_spec, ("scipy", "jax"))):  # this process computes nothing; Keras' NumPy backend is light
     os.environ["KERAS_BACKEND"] = "numpy"
     warnings.filterwarnings("ignore", message=".*numpy backend")
 

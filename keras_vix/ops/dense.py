@@ -12,10 +12,10 @@ def masked_softmax(scores, mask=None):
 
     `mask` is boolean, true where an entry takes part, and broadcasts against `scores`.
     """
-    if mask is None:
-        return ops.softmax(scores, axis=-1)
-    weights = ops.softmax(ops.where(mask, scores, NEVER), axis=-1)
-    return weights * ops.cast(mask, weights.dtype)
+    s = scores if mask is None else ops.where(mask, scores, NEVER)
+    # Keras warns of a softmax over a single entry, which is 1 whatever its score
+    weights = ops.softmax(s, axis=-1) if s.shape[-1] != 1 else s - s + 1.0
+    return weights if mask is None else weights * ops.cast(mask, weights.dtype)
 
 
 def outer(a, b):

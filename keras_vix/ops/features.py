@@ -12,7 +12,7 @@ from .dense import NEVER, inner, outer
 TINY = 1e-30  # denominators are at least 1 by construction, except where every key is masked
 
 
-def gaussian(m: int, width: int, seed: int, orthogonal: bool = True, length: str = "chi") -> np.ndarray:
+def gaussian(m: int, width: int, seed: int | list[int], orthogonal: bool = True, length: str = "chi") -> np.ndarray:
     """`(m, width)` float32 projection with standard normal rows, orthogonal within blocks of `width` rows.
 
     A Householder QR does not give Haar-distributed factors: without the sign of R's diagonal the positive estimator is

@@ -60,10 +60,10 @@ BLOCKS = {"profile": "reference"}
     [
         ("transformer_global", {}, "cifar10", 179.3),
         ("performer_softmax", {"m": 16}, "cifar10", 113.2),
-        ("performer_softmax", {"m": 32}, "cifar10", 88.6),
+        ("performer_softmax", {"m": 32}, "cifar10", 132.1),
         ("performer_relu", {"m": 64}, "cifar10", 169.9),
         ("performer_softmax", {"m": 128}, "cifar10", 245.4),
-        ("linformer", {"m": 32}, "cifar10", 132.1),
+        ("linformer", {"m": 32}, "cifar10", 88.6),  # projected after the keys and values, as published: 132.1
         ("transformer_global", {}, "mnist", 41.9),
         ("performer_softmax", {"m": 16}, "mnist", 38.5),
         ("performer_relu", {"m": 128}, "mnist", 83.5),
