@@ -18,7 +18,7 @@ WHOLE = 2048  # tokens up to which all weights are kept for the gradient
 
 @register
 class Softmax(Kernel):
-    """`softmax(q k^T / sqrt(width)) v`; time O(tokens^2).
+    """`softmax(q k^T / sqrt(width)) v`; time O(tokens^2), memory O(tokens^2) or, in chunks, O(tokens).
 
     Args:
         dropout: rate of dropping attention weights while training, in [0, 1). Dropped weights are all kept: memory

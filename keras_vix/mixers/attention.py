@@ -28,7 +28,8 @@ class Attention(Layer):
         out_dropout: rate on the output of the last projection while training.
 
     Raises:
-        ValueError: at build, if `num_heads` does not divide the width and `key_dim` is not given.
+        ValueError: at build, if `num_heads` does not divide the width and `key_dim` is not given; at a call, for a mask or a
+            number of keys that does not fit, or a `projection` for a kernel that takes none.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
     """
@@ -68,6 +69,12 @@ class Attention(Layer):
     def call(self, query, value=None, key=None, mask=None, projection=None):
         value = query if value is None else value
         key = value if key is None else key
+        if key.shape[1] != value.shape[1]:
+            shapes = f"{tuple(key.shape)} and {tuple(value.shape)}"
+            raise ValueError(f"`key` and `value` must have the same number of tokens. Received: shapes {shapes}.")
+        if projection is not None and not takes(self.kernel, "projection"):
+            raise ValueError(f"`projection` is for Linformer(share='layer'). Received: kernel={type(self.kernel).__name__}.")
+        mask = check_mask(mask, key.shape[1])
         shared = {} if projection is None else {"projection": projection}
         if self._early:
             out = self._compressed(query, key, value, mask, shared)
@@ -121,6 +128,20 @@ def check_kernel(kernel, policy) -> Kernel:
     if kernel.built:
         raise ValueError(f"A kernel belongs to one attention layer. Received: kernel={kernel.name!r}, in use; make another one.")
     return kernel
+
+
+def check_mask(mask, tokens: int | None):
+    """A mask of tokens, `(batch, tokens)`, as booleans; `None` stays `None`.
+
+    Raises:
+        ValueError: another rank, or another number of tokens.
+    """
+    if mask is None:
+        return None
+    if len(mask.shape) != 2 or None not in (mask.shape[1], tokens) and mask.shape[1] != tokens:
+        wanted = f"(batch, {tokens or 'tokens'})"
+        raise ValueError(f"`mask` must be {wanted}, true for the tokens that take part. Received: shape {tuple(mask.shape)}.")
+    return ops.cast(mask, "bool")
 
 
 def takes(kernel: Kernel, name: str) -> bool:

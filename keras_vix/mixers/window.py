@@ -11,7 +11,7 @@ from ..ops.dense import NEVER, masked_softmax
 from ..ops.grids import neighbours, relative_index
 from ..ops.heads import split_heads
 from ..ops.precision import promote
-from .attention import build_projections, check_kernel, takes
+from .attention import build_projections, check_kernel, check_mask, takes
 from .partition import ShiftedWindow
 
 MODES = ("block", "neighborhood")
@@ -20,6 +20,8 @@ MODES = ("block", "neighborhood")
 @register
 class LocalWindowAttention2D(Layer):
     """Attention within 2-D windows of a grid: `(batch, rows * columns, dim) -> (batch, rows * columns, dim)`.
+
+    Called as `layer(x, mask=None)`; `mask` is boolean `(batch, rows * columns)`, true for the tokens that take part.
 
     Args:
         num_heads, key_dim, kernel, use_bias, out_dropout: as in `Attention`.
@@ -61,6 +63,7 @@ class LocalWindowAttention2D(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.num_heads = checks.integer("num_heads", num_heads)
         self.key_dim = key_dim if key_dim is None else checks.integer("key_dim", key_dim)
         self.grid = checks.pair("grid", grid)
@@ -125,19 +128,26 @@ class LocalWindowAttention2D(Layer):
         conv.build((None, *self.grid, dim))
         return conv
 
-    def call(self, x):
+    def call(self, x, mask=None):
+        mask = check_mask(mask, x.shape[1])
+        if mask is not None and self.conv_size > 1:
+            x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
         grids = ops.reshape(x, (-1, *self.grid, x.shape[-1]))
         q, k = (conv(grids) for conv in self.surroundings) if self.conv_size > 1 else (grids, grids)
         q, k, v = self.query(q), self.key(k), self.value(grids)
-        mixed = self._blocks(q, k, v) if self.mode == "block" else self._neighborhoods(q, k, v)
+        mixed = self._blocks(q, k, v, mask) if self.mode == "block" else self._neighborhoods(q, k, v, mask)
         tokens = self.grid[0] * self.grid[1]
         return self.drop(self.out(ops.reshape(mixed, (-1, tokens, self.num_heads * self.width))))
 
-    def _blocks(self, q, k, v):
+    def _blocks(self, q, k, v, mask):
         """Maps of `(batch, rows, columns, inner)` -> the same."""
         q, k, v = (self.partition.split(x, self.num_heads) for x in (q, k, v))
-        mask = self.partition.valid
-        optional = {} if mask is None else {"mask": ops.convert_to_tensor(mask[:, None, :])}
+        optional = {}
+        if mask is not None:  # cut like the map; what pads the map is 0 too
+            present = ops.reshape(ops.cast(mask, "float32"), (-1, *self.grid, 1))
+            optional["mask"] = self.partition.split(present)[..., 0] > 0.5  # (batch, windows, 1, tokens)
+        elif self.partition.valid is not None:
+            optional["mask"] = ops.convert_to_tensor(self.partition.valid[:, None, :])
         if (bias := self._block_bias()) is not None:
             optional["bias"] = bias
         return self.partition.reverse(self.kernel(q, k, v, **optional))
@@ -153,7 +163,7 @@ class LocalWindowAttention2D(Layer):
             bias = border if bias is None else bias + border
         return bias
 
-    def _neighborhoods(self, q, k, v):
+    def _neighborhoods(self, q, k, v, mask):
         """Maps of `(batch, rows, columns, inner)` -> `(batch, tokens, inner)`, each query with the window round it."""
         tokens = self.grid[0] * self.grid[1]
         q, k, v = (split_heads(ops.reshape(x, (-1, tokens, x.shape[-1])), self.num_heads) for x in (q, k, v))
@@ -161,8 +171,11 @@ class LocalWindowAttention2D(Layer):
         s = ops.einsum("bhnd,bhnwd->bhnw", promote(q) * self.width**-0.5, promote(k))
         if self.relative_bias:
             s = s + ops.transpose(self.bias, (1, 0))[None, :, None, :]
-        weights = masked_softmax(s, ops.convert_to_tensor(self.valid))
-        weights = self.kernel.drop(ops.cast(weights, self.compute_dtype))
+        valid = ops.convert_to_tensor(self.valid)
+        if mask is not None:
+            valid = ops.logical_and(valid, ops.take(mask, self.near, axis=1)[:, None])
+            v = ops.where(valid[..., None], v, ops.zeros_like(v))
+        weights = self.kernel.drop(ops.cast(masked_softmax(s, valid), self.compute_dtype))
         return ops.transpose(ops.einsum("bhnw,bhnwd->bhnd", weights, v), (0, 2, 1, 3))
 
     def constants(self) -> int:

@@ -4,7 +4,16 @@ import keras
 import numpy as np
 import pytest
 
-from keras_vix.layers import Attention, LinformerAttention, NystromAttention, Performer, PerformerAttention, RotaryEmbedding, Softmax
+from keras_vix.layers import (
+    Attention,
+    LinformerAttention,
+    LocalWindowAttention2D,
+    NystromAttention,
+    Performer,
+    PerformerAttention,
+    RotaryEmbedding,
+    Softmax,
+)
 
 from ..laws import run
 
@@ -102,3 +111,29 @@ def test_a_kernel_has_one_owner():
 def test_wrong_arguments(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+X = np.ones((2, 16, 8), "float32")
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: Attention(2)(X, mask=np.ones((2, 9), bool)), r"\(batch, 16\).*\(2, 9\)"),
+        (lambda: Attention(2)(X, mask=np.ones((2, 16, 16), bool)), r"\(2, 16, 16\)"),
+        (lambda: Attention(2)(X, X[:, :5], mask=np.ones((2, 16), bool)), r"\(batch, 5\)"),
+        (lambda: LocalWindowAttention2D(2, grid=(4, 4), window=2)(X, mask=np.ones((2, 4), bool)), r"\(batch, 16\)"),
+        (lambda: Attention(2)(X, X[:, :5], X[:, :7]), r"\(2, 7, 8\) and \(2, 5, 8\)"),
+        (lambda: Attention(2)(X, projection=np.ones((4, 16), "float32")), "kernel=Softmax"),
+        (lambda: LinformerAttention(2, proj_dim=4, share="layer")(X), "projection=none"),
+    ],
+)
+def test_wrong_calls(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_a_mask_may_be_numbers(dtype):
+    layer, mask = Attention(2, kernel=Performer(5, seed=1)), np.arange(32).reshape(2, 16) % 3 > 0
+    assert np.array_equal(run(layer, X, mask=mask), run(layer, X, mask=mask.astype(dtype)))
