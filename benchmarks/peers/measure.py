@@ -11,6 +11,7 @@ from .settings import Settings
 
 Record = dict[str, Any]
 START_SECONDS, BUILD_SECONDS, GRACE = 300.0, 150.0, 2.0
+HOLD = 2 * 2**30  # bytes that a worker may keep while the others have their turns; beyond, it is ended and begun again
 
 
 class Pool:
@@ -72,6 +73,7 @@ class Run:
     def __init__(self, contender: Contender, group: Group):
         case = contender.case
         self.contender, self.worker, self.steps, self.step = contender, None, 1, 0.0
+        self.held = 0
         self.record: Record = {
             "group": group.group, "case": case.name, "tokens": contender.tokens, "mode": group.mode,
             "status": "done", "blocks": [],
@@ -91,17 +93,40 @@ class Run:
 
     def prepare(self, pool: Pool, slot: int) -> None:
         """Build it, take the first step, time a second one against the limit, and warm up."""
-        settings, one = pool.settings, self.contender
-        self.worker = pool.worker(one.case, slot)
-        reply = self.worker.ask(BUILD_SECONDS + settings.limit, do="prepare", tokens=one.tokens,
-                                mode=self.record["mode"], batch=settings.batch)
-        self.record |= {key: value for key, value in reply.items() if key != "event"}
-        first = self.worker.ask(settings.limit + GRACE, do="block", steps=1)["seconds"][0]
+        self.record |= self.build(pool, slot)
+        settings = pool.settings
+        first = self.one_step(settings)
         self.record["second_seconds"] = first
         if first > settings.limit:
             self.worker.stop()
             raise WorkerError("> limit", f"a step took {first:.1f} seconds")
         self.warm_up(first, settings)
+
+    def build(self, pool: Pool, slot: int) -> dict[str, Any]:
+        """Have its worker build it and take the first step; what the worker tells of it."""
+        self.worker = pool.worker(self.contender.case, slot)
+        reply = self.worker.ask(BUILD_SECONDS + pool.settings.limit, do="prepare", tokens=self.contender.tokens,
+                                mode=self.record["mode"], batch=pool.settings.batch)
+        return {key: value for key, value in reply.items() if key != "event"}
+
+    def one_step(self, settings: Settings) -> float:
+        """Seconds of a step after the first."""
+        reply = self.worker.ask(settings.limit + GRACE, do="block", steps=1)
+        self.held = reply.get("resident_bytes") or 0
+        return reply["seconds"][0]
+
+    def rest(self) -> None:
+        """End a worker that keeps too much memory for others to have their turns."""
+        if self.held > HOLD:
+            self.worker.stop()
+
+    def turn(self, number: int, pool: Pool, slot: int) -> None:
+        """Its block in a round, by a worker that is begun again, and warm, if it was ended after the last one."""
+        if not self.worker.alive and self.held > HOLD:
+            self.build(pool, slot)
+            self.one_step(pool.settings)
+        self.block(number)
+        self.rest()
 
     def warm_up(self, first: float, settings: Settings) -> None:
         """Half a block without a place in the results; it tells how many steps a block has."""
@@ -119,6 +144,7 @@ class Run:
         """The block of one round; the first also tells the memory."""
         wants_memory = number == 0 and self.record["mode"] == "train"
         reply = self.ask_block(self.steps, memory_too=wants_memory)
+        self.held = reply.get("resident_bytes") or 0
         self.record["blocks"].append({
             "round": number, "steps": self.steps, "median": statistics.median(reply["seconds"]),
             "cores_used": reply["cores_used"],
@@ -134,25 +160,29 @@ def measure(
     pool.keep({contender.case.name for contender in group.contenders})
     runs = [Run(contender, group) for contender in group.contenders]
     seen: dict[str, int] = {}
+    slots = []
     for run in runs:
-        slot = seen.setdefault(run.contender.case.name, 0)
+        slots.append(seen.setdefault(run.contender.case.name, 0))
         seen[run.contender.case.name] += 1
-        run.attempt(lambda run=run, slot=slot: run.prepare(pool, slot))
+        run.attempt(lambda run=run, slot=slots[-1]: run.prepare(pool, slot))
+        if run.going:
+            run.rest()
         listener(f"  {run.contender.case.name}: {first_words(run)}")
     per_round = sum(run.steps * run.step for run in runs if run.going)
-    return [run.record for run in runs], take_turns(runs, rounds_of(per_round, pool.settings))
+    loads = take_turns(runs, slots, pool, rounds_of(per_round, pool.settings))
+    return [run.record for run in runs], loads
 
 
-def take_turns(runs: list[Run], rounds: int) -> list[Any]:
+def take_turns(runs: list[Run], slots: list[int], pool: Pool, rounds: int) -> list[Any]:
     """All rounds; every second one runs backwards. Gives the background load before each."""
     from .machine import load
 
     loads = []
     for number in range(rounds):
         loads.append(load())
-        for run in runs[:: 1 if number % 2 == 0 else -1]:
+        for run, slot in list(zip(runs, slots))[:: 1 if number % 2 == 0 else -1]:
             if run.going:
-                run.attempt(lambda run=run: run.block(number))
+                run.attempt(lambda run=run, slot=slot: run.turn(number, pool, slot))
     return loads
 
 

@@ -67,7 +67,7 @@ class Session:
         """Run a block; with `memory_too` also the most memory it held over that before the first step."""
         if memory_too:
             memory.reset_peak()
-        found = timing.block(self.job.step, steps)
+        found = timing.block(self.job.step, steps) | {"resident_bytes": memory.resident()}
         return found | ({"memory_bytes": self.extra_memory()} if memory_too else {})
 
     def extra_memory(self) -> int | None:

@@ -35,7 +35,8 @@ def block(manner: str, steps: int) -> None:
     if manner == "slow":
         time.sleep(60)
     seconds = 99.0 if manner == "admits" else 0.25
-    print(json.dumps({"event": "ok", "seconds": [seconds] * steps, "cores_used": 1.0, "memory_bytes": 123}), flush=True)
+    facts = {"memory_bytes": 123, "resident_bytes": 2**40 if manner == "heavy" else 100, "cores_used": 1.0}
+    print(json.dumps({"event": "ok", "seconds": [seconds] * steps, **facts}), flush=True)
 
 
 main()

@@ -83,6 +83,15 @@ def test_workers_that_a_set_does_not_need_are_closed():
         assert [name for name, _ in pool.workers] == [CASE.name]
 
 
+@pytest.mark.parametrize("manner, starts", [("good", 1), ("heavy", 4)])
+def test_a_worker_that_keeps_much_memory_is_begun_again_for_each_turn(manner, starts, monkeypatch):
+    begun = []
+    monkeypatch.setattr(module, "Worker", lambda *given: begun.append(Worker(*given)) or begun[-1])
+    record, _ = run(manner, rounds=3)
+    assert record["status"] == "done" and len(record["blocks"]) == 3
+    assert len(begun) == starts and not any(worker.alive for worker in begun)
+
+
 def test_the_order_turns_round(monkeypatch):
     order = []
     original = module.Run.block
