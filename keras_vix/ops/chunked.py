@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from .dense import inner, masked_softmax, outer, with_offset
+from .dense import inner, masked_softmax, outer, sample_mask, with_offset
 
 BLOCK = 2**19  # scores of one head that are held at once where the size of a chunk is chosen here
 
@@ -24,8 +24,8 @@ def chunked_attention(q, k, v, mask=None, chunk: int = 256):
     that no running maximum is needed and the result is that of one softmax.
     """
     lead = ops.shape(q)[:-3]
-    present = [] if mask is None else [ops.broadcast_to(mask, (*lead, *mask.shape[-3:]))]
-    q, k, v, *present = (ops.reshape(x, (-1, *x.shape[-3:])) for x in (q, k, v, *present))
+    present = [] if mask is None else [sample_mask(mask, lead)]
+    q, k, v = (ops.reshape(x, (-1, *x.shape[-3:])) for x in (q, k, v))
 
     @ops.custom_gradient
     def product(q, k, v):

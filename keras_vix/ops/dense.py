@@ -85,3 +85,10 @@ def unbroadcast(g, shape):
     single = [lead + i for i, size in enumerate(shape) if size == 1]
     g = ops.sum(g, axis=(*range(lead), *single), keepdims=True) if lead or single else g
     return ops.squeeze(g, axis=tuple(range(lead))) if lead else g
+
+
+def sample_mask(mask, lead):
+    """A mask that broadcasts against `(*lead, heads, 1, keys)` as one for each sample: `(samples, heads or 1, 1, keys)`."""
+    mask = ops.reshape(mask, (1,) * max(0, 3 - len(mask.shape)) + tuple(ops.shape(mask)))
+    mask = ops.broadcast_to(mask, (*lead, *mask.shape[-3:]))
+    return ops.reshape(mask, (-1, *mask.shape[-3:]))

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from .dense import sample_mask
 from .precision import promote
 
 
@@ -26,9 +27,8 @@ def fused_attention(q, k, v, mask=None):
 
 
 def _routine(q, k, v, mask, **options):
-    if mask is not None:  # (samples, heads or 1, 1, keys)
-        mask = ops.broadcast_to(mask, (*ops.shape(q)[:-3], *mask.shape[-3:]))
-        options["mask"] = ops.reshape(mask, (-1, *mask.shape[-3:]))
+    if mask is not None:
+        options["mask"] = sample_mask(mask, ops.shape(q)[:-3])
     samples = [ops.swapaxes(ops.reshape(x, (-1, *x.shape[-3:])), 1, 2) for x in (q, k, v)]
     out = ops.swapaxes(ops.dot_product_attention(*samples, **options), 1, 2)
     if mask is not None:  # a sample without keys gives 0

@@ -95,6 +95,18 @@ print(peak() - before)
     assert float(done.stdout.split()[-1]) <= 250
 
 
+@pytest.mark.parametrize("chunk", [None, 3])
+@pytest.mark.parametrize("shape", [(9,), (3, 9), (1, 9), (2, 1, 1, 9), (2, 4, 3, 9)])
+def test_masks_of_any_shape_that_broadcasts(shape, chunk):
+    rng = np.random.default_rng(2)
+    q, k, v = rng.standard_normal((3, 2, 4, 3, 9, 5)).astype("float32")  # two leading axes: samples and windows
+    mask = rng.random(shape) < 0.6
+    expected = run(Softmax(chunk=chunk), q, k, v, mask=np.broadcast_to(mask, (2, 4, 3, 9)))
+    weights = np.exp(q @ np.swapaxes(k, -1, -2) / 5**0.5) * np.broadcast_to(mask, (2, 4, 3, 9))[..., None, :]
+    assert np.abs(expected - weights @ v / np.maximum(weights.sum(-1, keepdims=True), 1e-30)).max() <= 2e-6
+    assert np.abs(run(Softmax(chunk=chunk), q, k, v, mask=mask) - expected).max() <= 1e-6
+
+
 def test_many_tokens_are_cut_without_being_asked():
     kernel = Softmax()
     assert kernel._chunk(2048, 2048) is None and kernel._chunk(2049, 2048) == 256
