@@ -11,6 +11,7 @@ from .settings import Settings
 
 Record = dict[str, Any]
 START_SECONDS, BUILD_SECONDS, GRACE = 300.0, 150.0, 2.0
+KEEPS = "tensorflow"  # its allocator keeps what it was given once, so a peak is only told by a process without a past
 HOLD = 2 * 2**30  # bytes that a worker may keep while the others have their turns; beyond, it is ended and begun again
 
 
@@ -50,6 +51,12 @@ class Pool:
             raise self.failures[case.name]
         known = self.workers.get((case.name, slot))
         return known if known and known.alive else self.start(case, slot)
+
+    def fresh(self, case: Case, slot: int) -> Worker:
+        """A worker that has run nothing."""
+        if known := self.workers.pop((case.name, slot), None):
+            known.stop()
+        return self.worker(case, slot)
 
     def start(self, case: Case, slot: int) -> Worker:
         """A new worker with its framework imported."""
@@ -104,7 +111,9 @@ class Run:
 
     def build(self, pool: Pool, slot: int) -> dict[str, Any]:
         """Have its worker build it and take the first step; what the worker tells of it."""
-        self.worker = pool.worker(self.contender.case, slot)
+        case = self.contender.case
+        alone = case.environment == KEEPS and self.record["mode"] == "train"
+        self.worker = (pool.fresh if alone else pool.worker)(case, slot)
         reply = self.worker.ask(BUILD_SECONDS + pool.settings.limit, do="prepare", tokens=self.contender.tokens,
                                 mode=self.record["mode"], batch=pool.settings.batch)
         return {key: value for key, value in reply.items() if key != "event"}

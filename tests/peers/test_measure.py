@@ -92,6 +92,15 @@ def test_a_worker_that_keeps_much_memory_is_begun_again_for_each_turn(manner, st
     assert len(begun) == starts and not any(worker.alive for worker in begun)
 
 
+def test_tensorflow_gets_a_new_process_for_each_size_that_is_trained():
+    with Pool(Settings(rounds=1, here=True), (FAKE, "good")) as pool:
+        processes = []
+        for mode, tokens in (("train", 16), ("forward", 16), ("train", 32)):
+            measure(Group("attention", mode, (Contender(CASE, tokens),)), pool)
+            processes.append(pool.workers[CASE.name, 0].process.pid)
+    assert processes[0] == processes[1] != processes[2]
+
+
 def test_the_order_turns_round(monkeypatch):
     order = []
     original = module.Run.block

@@ -30,7 +30,7 @@ class SwinAttention(keras.layers.Layer):
         self.mask = regions(self.side, self.window, self.shift) if shifted else None
 
     def build(self, shape):
-        self.attention.build((None, self.window**2, shape[-1]))
+        self.attention(keras.Input((self.window**2, shape[-1])))  # its own `build` leaves the dense layers to the first call
         self.built = True
 
     def call(self, x):

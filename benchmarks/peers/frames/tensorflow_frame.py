@@ -39,6 +39,8 @@ def job(part: Part, place: Place, mode: str, jit: bool) -> Job:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = forward(x)
+        if len(weights_of(part.layer)) != len(weights):
+            raise ValueError("The layer made weights at its first call, whose gradients would be left out; build it whole.")
         return tape.gradient(y, [x, *weights], output_gradients=cotangent)
 
     step = compiled(forward if mode == "forward" else train, x, jit)
