@@ -120,8 +120,9 @@ def models(results: Results) -> str:
         for case in results.cases("models"):
             found = [results.find("models", mode, case.name, size) for mode in ("train", "forward")]
             cells = [text for record in found for text in time_and_ratio(results, record)]
-            rows.append([name(case), parameters(found), *cells])
-    heads = ["", "parameters", "training step (ms)", "faster", "prediction (ms)", "faster"]
+            if any(found):
+                rows.append([name(case), f"{size:,}", parameters(found), *cells])
+    heads = ["", "tokens", "parameters", "training step (ms)", "faster", "prediction (ms)", "faster"]
     return markdown(heads, rows)
 
 

@@ -73,8 +73,8 @@ def test_models_show_parameters_and_both_modes():
     made = [record("tensorflow-mha-model", 1024, [0.2], mode, "models") for mode in ("train", "forward")]
     made += [record("torch-vit-pytorch-model", 1024, [0.1], "train", "models", parameters=9)]
     found = rows(tables.models(Results(measurements(made))))
-    assert found["keras MultiHeadAttention model (TensorFlow)"] == ["66,048", "200", "1.00", "200", "1.00"]
-    assert found["vit-pytorch ViT model"] == ["9", "100", "2.00", "–", "–"]
+    assert found["keras MultiHeadAttention model (TensorFlow)"] == ["1,024", "66,048", "200", "1.00", "200", "1.00"]
+    assert found["vit-pytorch ViT model"] == ["1,024", "9", "100", "2.00", "–", "–"]
 
 
 def test_a_folder_gets_its_report_table_and_figures(tmp_path):
