@@ -38,7 +38,7 @@ def _haar(rng: np.random.Generator, width: int) -> np.ndarray:
 
 def project(x, w):
     """`(..., n, width) -> (..., n, m)`: products with the rows of `w`; `x` itself without a projection."""
-    return x if w is None else ops.einsum("...nd,md->...nm", x, w)
+    return x if w is None else ops.matmul(x, ops.transpose(w))
 
 
 def half_norm(x):
@@ -116,7 +116,7 @@ def linear_attention(phi_q, phi_k, v, mask=None, epsilon: float = 0.0):
     if epsilon:
         keys = v.shape[-2] if mask is None else ops.sum(ops.cast(mask, v.dtype), axis=-2)
         context, total = context + epsilon * ops.sum(v, axis=-2, keepdims=True), total + epsilon * keys
-    out, norm = ops.matmul(phi_q, context), ops.einsum("...nm,...m->...n", phi_q, total)
+    out, norm = ops.matmul(phi_q, context), ops.matmul(phi_q, ops.expand_dims(total, -1))[..., 0]
     if epsilon:
         out = out + epsilon * ops.sum(context, axis=-2, keepdims=True)
         norm = norm + epsilon * ops.sum(total, axis=-1, keepdims=True)
