@@ -1,6 +1,7 @@
 """One process a unit: resume, failures as rows, time limits, interrupts."""
 
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -72,7 +73,9 @@ def test_a_torn_result_is_made_anew(fake, tmp_path):
     assert row["status"] == "done" and store.read(path)["status"] == "done"
 
 
-def test_ctrl_c_stops_the_child_and_keeps_finished_rows(fake, tmp_path):
+def test_ctrl_c_stops_the_child_and_keeps_finished_rows(fake, tmp_path, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     units = [fake.unit("fine"), fake.unit("interrupt"), fake.unit("never")]
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
