@@ -110,17 +110,20 @@ def draw_guides(panel: Any) -> None:
 
 
 def label_ends(panel: Any, found: Mapping[Curve, Points], more: Callable[[Curve], str]) -> None:
-    """A label at the end of each curve, moved up or down where two would touch."""
-    by_end: dict[int, list[tuple[Curve, float]]] = {}
+    """A label at the end of each curve, moved up or down where two would touch; at its left if it ends early above all others."""
+    by_end: dict[tuple[int, int], list[tuple[Curve, float]]] = {}
     for curve, points in found.items():
-        by_end.setdefault(max(points), []).append((curve, points[max(points)]))
-    for end, ends in by_end.items():
+        end = max(points)
+        further = [others[end] for others in found.values() if max(others) > end and end in others]
+        side = -9 if further and points[end] > max(further) else 9
+        by_end.setdefault((end, side), []).append((curve, points[end]))
+    for (end, side), ends in by_end.items():
         heights = [panel.transData.transform((end, value))[1] for _, value in ends]
         for (curve, value), height, place in zip(ends, heights, apart(heights, 17.0), strict=True):
             shift = (place - height) * 72 / panel.figure.dpi
             panel.annotate(
-                curve.label + more(curve), (end, value), xytext=(9, shift), textcoords="offset points", va="center",
-                fontsize=9, color=curve.colour, fontweight="bold" if curve.ours else "normal",
+                curve.label + more(curve), (end, value), xytext=(side, shift), textcoords="offset points", va="center",
+                ha="left" if side > 0 else "right", fontsize=9, color=curve.colour, fontweight="bold" if curve.ours else "normal",
             )
 
 
@@ -178,13 +181,13 @@ def height(points: Points, at: float) -> float:
 
 
 def explain(panel: Any, rings: bool, doubled: Sequence[int]) -> None:
-    """What lines, rings and ratios mean."""
+    """What lines, rings and ratios mean, at the right, below the curves."""
     words = "full lines: keras_vix; dashed: others; a colour is a method"
     more = ("\nrings: tokens from which it beats keras MultiHeadAttention"
             "\n(number above) and keras_vix exact attention (below)")
     if rings and len(doubled) > 1:
         more += f"\n2N: what doubling the tokens costs, {doubled[-2]:,} to {doubled[-1]:,}"
     panel.text(
-        0.01, 0.985, words + (more if rings else ""),
+        0.62, 0.4, words + (more if rings else ""),
         transform=panel.transAxes, va="top", fontsize=9, color="#5f6b7a",
     )
