@@ -62,9 +62,10 @@ class Nystrom(Kernel):
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, q_shape, k_shape, v_shape):
-        for tokens in (q_shape[-2], k_shape[-2]):
-            if tokens is None or (self.m > tokens and self.runs == "even"):
-                raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={tokens}.")
+        tokens = min(q_shape[-2] or 0, k_shape[-2] or 0)  # 0 if one is unknown
+        if not tokens or tokens < (self.m if self.runs == "even" else len(self._sizes(k_shape[-2]))):
+            shown = (q_shape[-2], k_shape[-2])
+            raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={shown[1] if shown[0] == shown[1] else shown}.")
         if self.convolution is not None:
             start = keras.initializers.RandomUniform(-(self.convolution**-0.5), self.convolution**-0.5)
             self.residual = self.add_weight(name="residual", shape=(self.convolution, q_shape[-3]), initializer=start)
@@ -79,8 +80,9 @@ class Nystrom(Kernel):
         return self.drop(ops.cast(out, self.compute_dtype))
 
     def _through_landmarks(self, q, k, v, mask):
-        q_mean, _ = landmarks(q, self._sizes(q.shape[-2]), mask if q.shape[-2] == k.shape[-2] else None)
-        k_mean, alive = landmarks(k, self._sizes(k.shape[-2]), mask)
+        sizes, alike = self._sizes(k.shape[-2]), q.shape[-2] == k.shape[-2]
+        q_mean, _ = landmarks(q, sizes if alike else even(q.shape[-2], len(sizes)), mask if alike else None)
+        k_mean, alive = landmarks(k, sizes, mask)
         middle = masked_softmax(scores(q_mean, k_mean), alive)
         if alive is not None:  # the row of a landmark that is left out: that of the identity, so the inverse splits
             middle = ops.where(ops.swapaxes(alive, -1, -2), middle, ops.eye(middle.shape[-1], dtype=middle.dtype))
@@ -90,8 +92,7 @@ class Nystrom(Kernel):
     def _sizes(self, tokens: int) -> tuple[int, ...]:
         """Lengths of the runs of tokens."""
         if self.runs == "even":
-            length, longer = divmod(tokens, self.m)
-            return (length + 1,) * longer + (length,) * (self.m - longer)
+            return even(tokens, self.m)
         length = -(-tokens // self.m)
         full, first = divmod(tokens, length)
         return ((first,) if first else ()) + (length,) * full
@@ -102,6 +103,12 @@ class Nystrom(Kernel):
         inverse = 4 * self.iterations * m**3 + m * m * width
         rows = m * width * (2 * q_tokens + 2 * k_tokens + m)
         return heads * (inverse + rows) + math.prod(v_shape) * (self.convolution or 0)
+
+
+def even(tokens: int, m: int) -> tuple[int, ...]:
+    """Lengths of `m` runs of tokens that differ by at most one, the longer ones first."""
+    length, longer = divmod(tokens, m)
+    return (length + 1,) * longer + (length,) * (m - longer)
 
 
 def landmarks(x, sizes, mask=None):
