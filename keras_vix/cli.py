@@ -32,7 +32,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `keras-vi
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style pattern, such as '*performer*'.")]
 SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
-Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10 or cifar100.")]
+Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10, cifar100 or tiny_imagenet.")]
 Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
 Options = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                    help="An option of model or recipe; may be given again.")]
