@@ -172,7 +172,7 @@ def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -
     defaults = {key: data[key] for key in suites.SETTINGS if key in data} | data.get("set", {})
     return suites.make(
         data["rows"], name=suite_file.stem, title=data.get("title", ""), description=data.get("description", ""),
-        defaults=defaults, forced=given, backend=backend,
+        published=data.get("published", ""), defaults=defaults, forced=given, backend=backend,
     )
 
 
@@ -209,7 +209,7 @@ def measure(suite: Any, out: Path, command: str, redo: bool, timeout: float | No
     from .bench.progress import progress
 
     fingerprints = [unit.fingerprint for unit in suite.units]
-    report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints)
+    report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints, suite.published)
     stream = sys.stderr if as_json else sys.stdout
     with plain_warnings(), progress(stream) as listener, interruptible():
 

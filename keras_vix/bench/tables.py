@@ -51,6 +51,7 @@ COLUMNS = (
     Column("best_val_accuracy", "Best val. accuracy", fraction),
     Column("val_ce", "Validation CE", fraction),
     Column("test_ce", "Test CE", fraction),
+    Column("test_top5", "Test top-5", fraction),
     Column("trainable_parameters", "Parameters", count),
     Column("tokens", "Tokens", count),
     Column("multiply_adds", "Multiply-adds", count),
@@ -69,7 +70,7 @@ SETTINGS = (
 # What a CSV adds for whoever computes with it.
 EXTRA = (
     "m", "status", "message", "dataset", "profile", "seed", "batch_size", "train_images", "validation_images",
-    "test_images", "published_parameters", "median_step_seconds", "first_step_seconds", "steady_epochs",
+    "test_images", "published_parameters", "published_megabytes", "median_step_seconds", "first_step_seconds", "steady_epochs",
     "peak_memory_bytes", "cpu", "cores", "fingerprint",
 )
 TERMINAL = (
