@@ -149,7 +149,7 @@ class NystromAttention(Attention):
 
 __all__ = [
     "MLP", "Attention", "ChannelNorm", "ConvAttention", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FourierMixing",
-    "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "Nystrom",
-    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
+    "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D",
+    "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
     "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition", "Softmax", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

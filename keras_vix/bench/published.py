@@ -18,8 +18,8 @@ NOTE = (
     "GPU's allocator where there is one; the paper's GPU column was read off a monitor at another batch size."
 )
 LOGGED = (
-    "Epoch 1 and the best epoch are in the words of the released notebooks: train / test accuracy in percent, on a Tesla P100. Our "
-    "first epoch is that of the same preset, train / validation."
+    "Epoch 1 (train / test accuracy) and the best epoch as the released notebooks logged them, on a Tesla P100. Our first epoch is "
+    "that of the same preset, train / validation."
 )
 
 

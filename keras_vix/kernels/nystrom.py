@@ -34,8 +34,8 @@ class Nystrom(Kernel):
             for 1,025 tokens).
 
     No padding token exists, nor takes part in any softmax. A run without any unmasked token is left out. With as many landmarks
-    as tokens the formula is exact attention, which is then computed as such. The approximation is for moderate scores: with large ones the landmark
-    matrix becomes singular.
+    as tokens the formula is exact attention, which is then computed as such. The approximation is for moderate scores: with large
+    ones the landmark matrix becomes singular.
 
     Raises:
         ValueError: at build, if there are fewer tokens than landmarks, or their number is unknown.
@@ -64,8 +64,8 @@ class Nystrom(Kernel):
     def build(self, q_shape, k_shape, v_shape):
         tokens = min(q_shape[-2] or 0, k_shape[-2] or 0)  # 0 if one is unknown
         if not tokens or tokens < (self.m if self.runs == "even" else len(self._sizes(k_shape[-2]))):
-            shown = (q_shape[-2], k_shape[-2])
-            raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={shown[1] if shown[0] == shown[1] else shown}.")
+            counts = " and ".join(dict.fromkeys(str(shape[-2]) for shape in (q_shape, k_shape)))
+            raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={counts}.")
         if self.convolution is not None:
             start = keras.initializers.RandomUniform(-(self.convolution**-0.5), self.convolution**-0.5)
             self.residual = self.add_weight(name="residual", shape=(self.convolution, q_shape[-3]), initializer=start)
@@ -135,7 +135,7 @@ def _run_sums(x, sizes):
 
 
 def convolve(v, taps):
-    """Depth-wise convolution along the tokens, zeros beyond them: `(..., heads, n, width), (size, heads) -> (..., heads, n, width)`.
+    """Depth-wise convolution along the tokens, zeros beyond them: `(..., heads, n, width), (size, heads) -> same as the first`.
 
     Computed as products of blocks of tokens with a band matrix, far faster on a CPU than a convolution of so few channels.
     """

@@ -36,8 +36,8 @@ class Attention(Layer):
             not given; at a call, for a mask or a number of keys that does not fit, a `projection` for a kernel that takes none,
             or a `key` other than `value` where they are tied.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2; `kv_heads`: Shazeer 2019, arXiv:1911.02150, and Ainslie et al. 2023,
-    arXiv:2305.13245.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2; `kv_heads`: Shazeer 2019, arXiv:1911.02150, and Ainslie et al.
+    2023, arXiv:2305.13245.
     """
 
     def __init__(

@@ -122,9 +122,8 @@ class ConvEmbedding(Layer):
         self.steps = []
         shape, channels = image_shape, (*self.filters, self.dim)
         for i, (filters, stride) in enumerate(zip(channels, self.strides)):
-            conv = keras.layers.Conv2D(
-                filters, self.conv_kernel, stride, use_bias=self.conv_bias, data_format="channels_last", name=f"conv{i}", dtype=policy
-            )
+            options = {"use_bias": self.conv_bias, "data_format": "channels_last", "name": f"conv{i}", "dtype": policy}
+            conv = keras.layers.Conv2D(filters, self.conv_kernel, stride, **options)
             conv.build(ring.compute_output_shape(shape))
             shape = conv.compute_output_shape(ring.compute_output_shape(shape))
             self.steps += [ring, conv]

@@ -21,8 +21,8 @@ def trainable_parameters(model: keras.Model) -> int:
 def published_parameters(model: keras.Model, counting: str) -> int:
     """The source's own way of counting.
 
-    `trainable`: all of them. `tables`: with the index and mask constants of windows. `modules`: kernels, biases and factors of dense
-    layers, convolutions, layer and batch normalisations, without what stands alone: tokens in front, tables of positions,
+    `trainable`: all of them. `tables`: with the index and mask constants of windows. `modules`: kernels, biases and factors of
+    dense layers, convolutions, layer and batch normalisations, without what stands alone: tokens in front, tables of positions,
     Linformer's projections, the factors of a channel normalisation (a summary that visits modules does not see them).
     """
     tables = sum(layer.constants() for layer in _own(model)) if counting == "tables" else 0

@@ -1,4 +1,4 @@
-"""The zoo: one row a model. A row names its choices; its family (`zoo.families`) gives the sizes for each profile and image size."""
+"""The zoo: one row a model. A row names its choices; its family (`zoo.families`) gives sizes for each profile and image size."""
 
 import dataclasses
 
@@ -40,12 +40,12 @@ MIXING = {
     "softmax": ("exact attention", ""),
     "performer": (
         "Performer, 110 features",
-        "features are stabilised per sample and head, exactly and without an epsilon; the release takes one maximum over the batch",
+        "features are stabilised per sample and head, exactly, without an epsilon; the release takes one maximum over the batch",
     ),
     "linformer": ("Linformer, keys as values", ""),
     "nystrom": (
         "Nyströmformer, 64 landmarks",
-        "what pads the tokens in front is masked; the inverse starts from each matrix' own norms, not from those of the whole batch",
+        "what pads the tokens in front is masked; the inverse starts from each matrix' own norms, not the whole batch's",
     ),
     "conv_attention": ("attention after depth-wise convolutions", ""),
     "levit": ("exact attention with batch norm", ""),

@@ -10,6 +10,7 @@ import pytest
 import keras_vix
 from keras_vix.zoo import PRESETS, assemble, configure
 from keras_vix.zoo.families import strides
+from keras_vix.zoo.presets import hybrid
 
 with (importlib.resources.files("keras_vix") / "bench/published/hybrid_xformers_2022.csv").open(encoding="utf-8") as file:
     PUBLISHED = list(csv.DictReader(file))
@@ -57,10 +58,12 @@ def test_choices_make_the_same_model_as_a_name():
     assert [w.shape for w in model.weights] == [w.shape for w in assemble(configure("hybrid_vin_rope", profile="reference"), "m").weights]
 
 
-def test_a_new_row_is_one_line():
+def test_a_new_row_is_one_line(monkeypatch):
     """CvT's stages with Linformer and the hybrids' stem."""
-    found = keras_vix.describe("cvl", filters=(32, 64), conv_norm=None)
+    monkeypatch.setitem(PRESETS, "cvl_stem", hybrid("cvx", "a table of mine", kernel="linformer", filters=(32, 64), conv_norm=None))
+    found = keras_vix.describe("cvl_stem")
     assert found.trainable_parameters == keras_vix.describe("cvl").trainable_parameters - (3_584 + 256) + 93_248
+    assert found.title == "CvT of three stages, channel norm, Linformer, keys as values"
 
 
 @pytest.mark.parametrize("patch, steps", [(1, (1, 1, 1)), (2, (2, 1, 1)), (4, (2, 2, 1)), (7, (7, 1, 1)), (8, (2, 2, 2)), (6, (2, 3, 1))])
