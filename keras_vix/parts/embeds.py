@@ -85,8 +85,8 @@ class ConvEmbedding(Layer):
         ValueError: if `strides` and `filters` do not match, or a side is even.
 
     Source: Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision, section 3 (32, 64, dim; 3 x 3; no activation);
-    Hassani et al. 2021, arXiv:2104.05704, section 3.2 (ReLU, then pooling; no bias); Wu et al. 2021, arXiv:2103.15808, section 3.1
-    (one convolution and a normalisation).
+    Hassani et al. 2021, arXiv:2104.05704, section 3.2 (ReLU, then pooling; no bias); Wu et al. 2021, arXiv:2103.15808, section
+    3.1 (one convolution and a normalisation).
     """
 
     def __init__(

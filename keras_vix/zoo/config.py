@@ -51,8 +51,8 @@ class Config:
         drop_path: rate of the last block's dropped paths, growing linearly from 0; scale: start of the layer scale.
         prefix: number of learned tokens in front; the first is that of the class. token_std: deviation of their start.
         dropout: rate for every part that names one; attention_dropout: for the kernel, default `dropout`.
-        init: start of the kernels and biases of all dense layers and convolutions: `keras`, each layer's own; `fan_in`, uniform in
-            `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0.
+        init: start of the kernels and biases of all dense layers and convolutions: `keras`, each layer's own; `fan_in`, uniform
+            in `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0.
         seed: of everything random in the model's making, 0 to 2**32 - 1.
         options: arguments that the chosen parts ask for, such as `m` or `patch`.
     """
