@@ -37,6 +37,10 @@ class Layer(keras.layers.Layer):
         """Multiply-add operations of one call on inputs of `shapes` (without the batch axis); 0 without products."""
         return 0
 
+    def stand_alone(self) -> list:
+        """Trainable weights of this layer itself that a count by modules leaves out (`zoo.count`), such as tokens and tables."""
+        return []
+
     def constants(self) -> int:
         """Entries of constant tables that some published counts include among the parameters."""
         return 0

@@ -15,6 +15,13 @@ def integer(name: str, value, minimum: int = 1, maximum: int | None = None) -> i
     return int(value)
 
 
+def odd(name: str, value) -> int:
+    """A positive odd int, such as the side of a window with a middle."""
+    if integer(name, value) % 2 == 0:
+        raise ValueError(f"`{name}` must be odd. Received: {name}={value!r}.")
+    return int(value)
+
+
 def number(name: str, value, low: float, high: float, *, include_high: bool = False) -> float:
     """`value` as a finite float with `low <= value < high` (`<= high` with `include_high`)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

@@ -32,7 +32,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `keras-vi
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style pattern, such as '*performer*'.")]
 SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
-Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10 or cifar100.")]
+Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10, cifar100 or tiny_imagenet.")]
 Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
 Options = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                    help="An option of model or recipe; may be given again.")]
@@ -172,7 +172,7 @@ def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -
     defaults = {key: data[key] for key in suites.SETTINGS if key in data} | data.get("set", {})
     return suites.make(
         data["rows"], name=suite_file.stem, title=data.get("title", ""), description=data.get("description", ""),
-        defaults=defaults, forced=given, backend=backend,
+        published=data.get("published", ""), defaults=defaults, forced=given, backend=backend,
     )
 
 
@@ -209,7 +209,7 @@ def measure(suite: Any, out: Path, command: str, redo: bool, timeout: float | No
     from .bench.progress import progress
 
     fingerprints = [unit.fingerprint for unit in suite.units]
-    report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints)
+    report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints, suite.published)
     stream = sys.stderr if as_json else sys.stdout
     with plain_warnings(), progress(stream) as listener, interruptible():
 

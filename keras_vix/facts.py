@@ -98,4 +98,14 @@ DATASETS: dict[str, Facts] = {
         class_names=CIFAR100,
         source="CIFAR-100 with its fine labels, Krizhevsky 2009",
     ),
+    "tiny_imagenet": Facts(
+        name="tiny_imagenet",
+        input_shape=(64, 64, 3),
+        classes=200,
+        mean=(0.4803, 0.4481, 0.3976),
+        std=(0.2764, 0.2689, 0.2816),
+        flip=True,
+        class_names=(),  # they come with the images
+        source="Tiny ImageNet, Stanford CS231n, 2015",
+    ),
 }

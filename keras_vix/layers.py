@@ -6,10 +6,22 @@ Those named after a method only choose a kernel for the one attention mixer; the
 from . import checks
 from .base import Layer, make_seed, register
 from .kernels import Linformer, Nystrom, Performer, Softmax
-from .mixers import Attention, LocalAttention1D, LocalWindowAttention2D, ShiftedWindow
+from .mixers import (
+    Attention,
+    ConvAttention,
+    FourierMixing,
+    LeViTAttention,
+    LocalAttention1D,
+    LocalWindowAttention2D,
+    ShiftedWindow,
+    TokenMLP,
+)
 from .parts import (
     MLP,
+    ChannelNorm,
     ConvEmbedding,
+    ConvReduction,
+    DepthwiseReduction,
     LearnedPosition,
     PatchEmbedding,
     PatchMerging,
@@ -109,7 +121,7 @@ class NystromAttention(Attention):
     Args:
         num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
         num_landmarks: 1 to the number of tokens.
-        iterations, convolution, dropout: as in `Nystrom`.
+        iterations, convolution, dropout, runs: as in `Nystrom`.
 
     Source: Xiong et al. 2021, arXiv:2102.03902.
     """
@@ -125,17 +137,19 @@ class NystromAttention(Attention):
         rope: Layer | None = None,
         use_bias: bool = True,
         out_dropout: float = 0.0,
+        runs: str = "even",
         **kwargs,
     ):
         checks.integer("num_landmarks", num_landmarks)
-        kernel = Nystrom(num_landmarks, iterations, convolution, dropout, name="kernel", dtype=kwargs.get("dtype"))
+        kernel = Nystrom(num_landmarks, iterations, convolution, dropout, runs, name="kernel", dtype=kwargs.get("dtype"))
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.num_landmarks, self.iterations, self.convolution, self.dropout = num_landmarks, iterations, convolution, dropout
+        self.runs = runs
 
 
 __all__ = [
-    "MLP", "Attention", "ConvEmbedding", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D",
-    "LocalWindowAttention2D", "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer",
-    "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition",
-    "Softmax", "TokenProjection", "Tokens",
+    "MLP", "Attention", "ChannelNorm", "ConvAttention", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FourierMixing",
+    "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D",
+    "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
+    "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition", "Softmax", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

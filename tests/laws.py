@@ -109,21 +109,26 @@ def disturb(model, seed=3):
         weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.standard_normal(weight.shape).astype("float32"))
 
 
+# Weights without a gradient: softmax does not change when the same is added to all keys, a normalisation when to all its inputs.
+IDLE = ("key/bias", "key_norm/beta", "out/bias")
+
+
 def weights_move(row, jit_compile="auto"):
     """Three steps of plain descent change every trainable weight, and nothing else."""
     arrays = inputs(row)
     model = as_model(row.make(), arrays)
     disturb(model)
     before = [ops.convert_to_numpy(w) for w in model.trainable_weights]
-    fixed = [ops.convert_to_numpy(w) for w in model.non_trainable_weights if "seed" not in w.path]
+    still = [w for w in model.non_trainable_weights if "seed" not in w.path and "moving_" not in w.path]
+    fixed = [ops.convert_to_numpy(w) for w in still]
     target = np.random.default_rng(5).standard_normal((BATCH, *model.output.shape[1:])).astype("float32")
     model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=jit_compile)
     model.fit(feed(arrays), target, epochs=3, verbose=0)
     for weight, old in zip(model.trainable_weights, before):
-        if weight.path.split("/")[-2:] == ["key", "bias"] or (weight.path.endswith("key/bias")):
-            continue  # softmax does not change when the same is added to all keys
+        if weight.path.endswith(IDLE[: 3 if row.part.__name__ == "LeViTAttention" else 1]):
+            continue
         assert not np.array_equal(ops.convert_to_numpy(weight), old), weight.path
-    for weight, old in zip([w for w in model.non_trainable_weights if "seed" not in w.path], fixed):
+    for weight, old in zip(still, fixed):
         assert np.array_equal(ops.convert_to_numpy(weight), old), weight.path
 
 
@@ -161,7 +166,8 @@ def inference_is_deterministic(row):
     layer, arrays = row.make(), inputs(row)
     layer(*arrays)
     assert np.array_equal(run(layer, *arrays), run(layer, *arrays))
-    assert np.array_equal(run(layer, *arrays, training=True), run(layer, *arrays, training=False))
+    if not row.claim("batch"):
+        assert np.array_equal(run(layer, *arrays, training=True), run(layer, *arrays, training=False))
 
 
 def dropout_drops(row):

@@ -4,10 +4,21 @@ import dataclasses
 
 from keras_vix.base import Layer
 from keras_vix.kernels import Linformer, Nystrom, Performer, Softmax
-from keras_vix.mixers import Attention, LocalAttention1D, LocalWindowAttention2D
+from keras_vix.mixers import (
+    Attention,
+    ConvAttention,
+    FourierMixing,
+    LeViTAttention,
+    LocalAttention1D,
+    LocalWindowAttention2D,
+    TokenMLP,
+)
 from keras_vix.parts import (
     MLP,
+    ChannelNorm,
     ConvEmbedding,
+    ConvReduction,
+    DepthwiseReduction,
     FirstPool,
     FlattenPool,
     LearnedPosition,
@@ -33,7 +44,7 @@ class Row:
 
     `name` is `registry name` or `registry name/variant`. Claims: `permutes` (equivariant to a permutation of the tokens),
     `exact` (a convex combination of the values: constant values give that constant), `masks` (takes a key mask), `cross` (queries
-    and keys may differ in number), `exact_at` (options with which it equals exact attention). `scale` is that of the inputs.
+    and keys may differ in number), `values` (value bias alone gives a constant), `placed` (equal tokens differ by their place), `batch` (training looks at the whole batch, as a batch normalisation does), `exact_at` (options with which it equals exact attention). `scale` is that of the inputs.
     """
 
     axis: str
@@ -79,40 +90,65 @@ KERNEL_ROWS = [
     # errors (2e-5 between XLA and eager with 12 iterations)
     Row("kernel", "nystrom", Nystrom, {"m": 4, "iterations": 6}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/uneven", Nystrom, {"m": 5, "iterations": 6}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
+    Row("kernel", "nystrom/front", Nystrom, {"m": 5, "iterations": 6, "runs": "front"}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/convolution", Nystrom, {"m": 4, "convolution": 3, "iterations": 6}, QKV, "masks", scale=0.5),
 ]
 
 ROWS = KERNEL_ROWS + [
-    Row("mixer", "attention", Attention, {"num_heads": 2}, X, "permutes masks cross"),
-    Row("mixer", "attention/performer", Attention, {"num_heads": 2, "kernel": Performer(m=8, seed=1)}, X, "permutes masks cross"),
+    Row("mixer", "attention", Attention, {"num_heads": 2}, X, "permutes masks cross values"),
+    Row("mixer", "attention/performer", Attention, {"num_heads": 2, "kernel": Performer(m=8, seed=1)}, X, "permutes masks cross values"),
     Row("mixer", "attention/wide", Attention, {"num_heads": 2, "key_dim": 6, "use_bias": False}, X, "permutes masks cross"),
-    Row("mixer", "attention/rope", Attention, {"num_heads": 2, "rope": RotaryEmbedding(axes=2, grid=GRID)}, X, "masks"),
-    Row("mixer", "window", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2}, X, "masks"),
-    Row("mixer", "window/shifted", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X, "masks"),
-    Row("mixer", "window/padded", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 3, "shift": 1}, X, "masks"),
-    Row("mixer", "window/conv", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "conv_size": 3}, X, "masks"),
-    Row("mixer", "window/neighborhood", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "neighborhood"}, X, "masks"),
+    Row("mixer", "attention/rope", Attention, {"num_heads": 2, "rope": RotaryEmbedding(axes=2, grid=GRID)}, X, "masks values"),
+    Row("mixer", "attention/few", Attention, {"num_heads": 4, "kv_heads": 2, "qkv_bias": False}, X, "permutes masks cross"),
+    Row("mixer", "attention/tied", Attention, {"num_heads": 2, "kv_heads": 1, "tie_kv": True}, X, "permutes masks cross"),
+    Row(
+        "mixer",
+        "attention/tied-linformer",
+        Attention,
+        {"num_heads": 2, "kv_heads": 1, "tie_kv": True, "kernel": Linformer(m=4, share="kv")},
+        X,
+        "masks cross",
+    ),
+    Row("mixer", "conv_attention", ConvAttention, {"num_heads": 2, "grid": GRID}, X, "masks batch placed"),
+    Row("mixer", "conv_attention/stride", ConvAttention, {"num_heads": 2, "grid": GRID, "kv_stride": 2}, X, "batch placed"),
+    Row("mixer", "levit", LeViTAttention, {"num_heads": 2}, X, "permutes masks cross batch"),
+    Row("mixer", "fourier", FourierMixing, {}, X, "placed"),
+    Row("mixer", "token_mlp", TokenMLP, {"token_dim": 6}, X, "placed"),
+    Row("mixer", "window", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2}, X, "masks values"),
+    Row("mixer", "window/shifted", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X, "masks values"),
+    Row("mixer", "window/padded", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 3, "shift": 1}, X, "masks values"),
+    Row("mixer", "window/conv", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "conv_size": 3}, X, "masks values"),
+    Row("mixer", "window/neighborhood", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "neighborhood"}, X, "masks values"),
     Row(
         "mixer",
         "window/performer",
         LocalWindowAttention2D,
         {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1, "kernel": Performer(m=8, seed=1)},
         X,
-        "masks",
+        "masks values",
     ),
-    Row("mixer", "window_1d", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X, "masks"),
-    Row("mixer", "window_1d/wrapped", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 5, "wrap_rows": True}, X, "masks"),
-    Row("mixer", "window_1d/sliding", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "sliding"}, X, "masks"),
+    Row("mixer", "window_1d", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X, "masks values"),
+    Row("mixer", "window_1d/wrapped", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 5, "wrap_rows": True}, X, "masks values"),
+    Row("mixer", "window_1d/sliding", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "sliding"}, X, "masks values"),
     Row("embed", "patch", PatchEmbedding, {"dim": DIM, "patch": 2}, IMAGE),
     Row("embed", "patch/resized", PatchEmbedding, {"dim": DIM, "patch": 3, "resize": 12}, IMAGE),
     Row("embed", "conv", ConvEmbedding, {"dim": DIM, "filters": (4,), "strides": (1, 2)}, IMAGE),
+    Row("embed", "conv/pooled", ConvEmbedding, {"dim": DIM, "filters": (4,), "strides": (1, 2), "conv_activation": "relu", "conv_last": True, "conv_bias": False, "conv_pool": 3}, IMAGE),
+    Row("embed", "conv/normed", ConvEmbedding, {"dim": DIM, "filters": (), "strides": (2,), "conv_norm": "channel"}, IMAGE),
+    Row("norm", "channel", ChannelNorm, {}, X),
     Row("position", "learned", LearnedPosition, {}, X),
     Row("position", "sincos", SinCosPosition, {"grid": GRID}, X),
     Row("position", "rope", RotaryEmbedding, {}, QKV),
     Row("position", "rope/2d", RotaryEmbedding, {"axes": 2, "grid": (3, 5), "prefix": 1, "pairing": "interleaved"}, QKV),
+    Row("position", "rope/sequence", RotaryEmbedding, {"prefix": 1, "turn_prefix": True}, QKV),
+    Row("position", "sincos/prefix", SinCosPosition, {"grid": (3, 5), "prefix": 1}, X),
     Row("ffn", "mlp", MLP, {"mlp_dim": 12}, X, "permutes"),
     Row("reduce", "merge", PatchMerging, {"dim": 12, "grid": GRID}, X),
     Row("reduce", "merge/odd", PatchMerging, {"dim": 12, "grid": (2, 5), "merge_norm": False}, (10, DIM)),
+    Row("reduce", "conv", ConvReduction, {"dim": 12, "grid": GRID}, X),
+    Row("reduce", "conv/still", ConvReduction, {"dim": 12, "grid": (2, 8), "reduce_stride": 1, "reduce_norm": "channel"}, X),
+    Row("reduce", "depthwise", DepthwiseReduction, {"dim": 2 * DIM, "grid": (3, 5), "prefix": 1}, X),
+    Row("reduce", "depthwise/pointwise", DepthwiseReduction, {"dim": 2 * DIM, "grid": GRID, "reduce_pointwise": True}, X),
     Row("pool", "mean", MeanPool, {"prefix": 1}, X),
     Row("pool", "first", FirstPool, {}, X),
     Row("pool", "sequence", SequencePool, {}, X),

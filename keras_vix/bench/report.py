@@ -5,18 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import plots, store, tables
+from . import plots, published, store, tables
 
 FORMS = ("png", "svg")
 
 
-def describe_suite(out: Path, title: str, description: str, command: str, fingerprints: Iterable[str]) -> None:
+def describe_suite(
+    out: Path, title: str, description: str, command: str, fingerprints: Iterable[str], study: str = ""
+) -> None:
     """Remember in `suite.json` what the report is called and in which order its rows stand.
 
     Rows of earlier runs in the same folder keep their places; new ones come after them.
     """
     order = list(dict.fromkeys([*suite_of(out).get("order", []), *fingerprints]))
-    page = {"schema": store.SCHEMA, "title": title, "description": description, "command": command, "order": order}
+    page = {"schema": store.SCHEMA, "title": title, "description": description, "command": command, "published": study,
+            "order": order}
     store.write_text(out / "suite.json", store.to_json(page))
 
 
@@ -105,6 +108,7 @@ def page(rows: Sequence[tables.Row], suite: Mapping[str, Any], figures: Mapping[
     parts += [suite["description"].strip()] if suite.get("description") else []
     parts += [tables.caption(rows, suite.get("command") or ""), tables.to_markdown(rows).strip(), NOTES]
     parts += warnings_of(rows)
+    parts += published.sections(suite["published"], rows) if suite.get("published") in published.STUDIES else []
     shared = list(figures.items())
     parts += [f"## {name}\n\n![{name}]({path})" for name, path in shared[:2]]
     if shared[2:]:

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import near
+from .published import STUDIES
 from .unit import Unit
 
 SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit")
-HEADINGS = ("title", "description", "set", "rows")
+HEADINGS = ("title", "description", "published", "set", "rows")
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
 
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """An experiment: what it is called and the units it consists of."""
+    """An experiment: what it is called, the units it consists of, and whose published tables belong beside it."""
 
     name: str
     title: str
     units: tuple[Unit, ...]
     description: str = ""
+    published: str = ""
 
 
 def scalar(text: str) -> Any:
@@ -114,6 +116,7 @@ def make(
     name: str,
     title: str = "",
     description: str = "",
+    published: str = "",
     defaults: Mapping[str, Any] | None = None,
     forced: Mapping[str, Any] | None = None,
     backend: str | None = None,
@@ -125,6 +128,7 @@ def make(
         name: short name, for the results folder.
         title: heading of the report; the name if empty.
         description: a paragraph below the heading.
+        published: a name of `published.STUDIES`, or empty.
         defaults: settings and options for rows that do not give them.
         forced: settings and options that win over those of rows; None means not given.
         backend: the Keras backend of all units.
@@ -137,7 +141,9 @@ def make(
     for unit in units:
         if sum(other.fingerprint == unit.fingerprint for other in units) > 1:
             raise ValueError(f"The rows of a suite must differ. Received: {unit.label!r} twice; change one of them.")
-    return Suite(name, title or name, units, description)
+    if published and published not in STUDIES:
+        raise ValueError(f"published must be one of {', '.join(STUDIES)}. Received: published={published!r}.")
+    return Suite(name, title or name, units, description, published)
 
 
 def unit_of(row: Mapping[str, Any], backend: str | None) -> Unit:

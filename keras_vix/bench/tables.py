@@ -58,6 +58,12 @@ COLUMNS = (
     Column("backend", "Backend", str),
     Column("device", "Device", str),
 )
+# Figures that not every row has: columns where some row has one, and where the published count is not the plain one.
+SOMETIMES = (
+    Column("test_top5", "Test top-5", fraction),
+    Column("published_parameters", "Published count", count),
+    Column("published_megabytes", "Published size (MB)", "{:.2f}".format),
+)
 # Settings get a column of their own only where rows differ in them; a caption names those that all rows share.
 SETTINGS = (
     Column("dataset", "Dataset", str),
@@ -69,7 +75,8 @@ SETTINGS = (
 # What a CSV adds for whoever computes with it.
 EXTRA = (
     "m", "status", "message", "dataset", "profile", "seed", "batch_size", "train_images", "validation_images",
-    "test_images", "published_parameters", "median_step_seconds", "first_step_seconds", "steady_epochs",
+    "test_images", "test_top5", "published_parameters", "published_megabytes",
+    "median_step_seconds", "first_step_seconds", "steady_epochs",
     "peak_memory_bytes", "cpu", "cores", "fingerprint",
 )
 TERMINAL = (
@@ -84,8 +91,11 @@ def varying(rows: Sequence[Row]) -> tuple[Column, ...]:
 
 
 def columns_of(rows: Sequence[Row]) -> tuple[Column, ...]:
-    """The name, the settings in which rows differ, then the measurements."""
-    return COLUMNS[:1] + varying(rows) + COLUMNS[1:]
+    """The name, the settings in which rows differ, then the measurements, those last that only some rows have."""
+    plain = all(row.get("published_parameters") == row.get("trainable_parameters") for row in rows)
+    shown = [c for c in SOMETIMES if not (plain and c.key == "published_parameters")]
+    extra = tuple(c for c in shown if any(row.get(c.key) is not None for row in rows))
+    return COLUMNS[:1] + varying(rows) + COLUMNS[1:] + extra
 
 
 def failed(row: Row) -> bool:

@@ -16,6 +16,7 @@ from .archives import find_parts, read_parts
 from .arrays import check_labels, known_facts, pair, statistics, with_test
 from .resize import resize
 from .splits import Split
+from .tiny_imagenet import NAME as TINY, find, places, read_tiny_imagenet
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}(/[A-Za-z0-9][A-Za-z0-9_]{0,63})?(:\d{1,4}\.\d{1,4}\.\d{1,4})?")
 BATCH = 512  # images decoded at once
@@ -53,7 +54,7 @@ def check_name(name: str) -> str:
 
 
 def read_named(name: str, folder: Path, size: Size | None, download: bool) -> tuple[Split, Split, Facts]:
-    """(train, test, facts) of a set by name: from NumPy archives in `folder` if there are any, else by TFDS.
+    """(train, test, facts) of a set by name: from NumPy archives in `folder` if there are any, else by its own reader or TFDS.
 
     Args:
         name: As `check_name` allows.
@@ -69,6 +70,8 @@ def read_named(name: str, folder: Path, size: Size | None, download: bool) -> tu
     parts = find_parts(folder, name)
     if parts:
         return read_parts(parts, name)
+    if re.split("[/:]", name)[0] == TINY:
+        return read_tiny_imagenet(_tiny_place(name, folder))
     tfds = _tfds(name, folder)
     _leave_accelerators_alone()
     return _read(_builder(tfds, name, folder, download), tfds, name, size)
@@ -150,6 +153,19 @@ def _unavailable(name: str, folder: Path, tried: str) -> str:
         "that TensorFlow Datasets prepared elsewhere to that place, or save arrays x, y and split (0 train, 1 test) "
         "as that .npz with np.savez."
     )
+
+
+def _tiny_place(name: str, folder: Path) -> Path:
+    if name != TINY:
+        raise ValueError(f"{TINY} has neither versions nor configurations. Received: source={name!r}; give {TINY!r}.")
+    found = find(folder)
+    if found is None:
+        tried = ", ".join(map(str, (*places(folder), folder / f"{TINY}.npz")))
+        raise DatasetUnavailable(
+            f"The data set {name!r} is needed on this machine and is not downloaded by this package. Received: data_dir="
+            f"{str(folder)!r}; looked for {tried}. Put the original tiny-imagenet-200.zip there, or the folder that is in it."
+        )
+    return found
 
 
 def _read(builder: Any, tfds: ModuleType, name: str, size: Size | None) -> tuple[Split, Split, Facts]:

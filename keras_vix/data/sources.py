@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -9,9 +10,10 @@ from .. import checks
 from ..facts import Facts
 from .archives import read_digits, read_user
 from .arrays import from_arrays
-from .catalogue import Size, check_name, data_folder, read_named
+from .catalogue import NAME, Size, check_name, data_folder, read_named
 from .resize import resize
 from .splits import LIMIT, TEST, Data, Split, generator, hold_out_validation, take
+from .tiny_imagenet import read_tiny_imagenet
 
 SIDE_LIMIT = 4096  # pixels; above it a mistyped size is likelier than an image
 Source = str | os.PathLike | tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -37,6 +39,9 @@ def load(
             - `"digits"`, which comes with this package;
             - `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`, or any image classification set
               of TensorFlow Datasets, also as `name/config` and `name:1.2.3`;
+            - `"tiny_imagenet"`, from the folder `tiny-imagenet-200` or the zip `tiny-imagenet-200.zip` in `data_dir`, or
+              from `data_dir` if it is that folder; it is never downloaded. With `limit`, only the chosen images are decoded;
+            - the path of such a folder or zip (one that reads like a name, `a/b`, as a `pathlib.Path`);
             - the path of a `.npz` with x_train, y_train, x_test and y_test;
             - these four arrays.
         validation: The fraction of the training part set apart, 0 <= validation < 1; with 0, `validation` is None.
@@ -55,8 +60,9 @@ def load(
         TypeError: An argument or array is of the wrong kind.
         ValueError: An unknown name, a number out of range, or arrays that are not images and their classes.
         DatasetUnavailable: A named set is not on this machine and cannot or may not be fetched.
+        FileNotFoundError: There is nothing at a path.
         NotADirectoryError, PermissionError: `data_dir` cannot serve.
-        ImportError: TensorFlow Datasets is needed and not installed.
+        ImportError: TensorFlow Datasets, or Pillow for JPEG files, is needed and not installed.
     """
     size = None if image_size is None else sides(image_size)
     count = None if limit is None else checks.integer("limit", limit, 1, 2**31)
@@ -67,11 +73,16 @@ def load(
     if count:
         train = take(train, count, generator(seed, LIMIT))
         test = take(test, count, generator(0, TEST))
-    if size:
-        train, test = (split._replace(x=resize(split.x, size)) for split in (train, test))
-        facts = replace(facts, input_shape=(*size, facts.input_shape[2]))
     train, held_out = hold_out_validation(train, part, seed)
-    return Data(train, held_out, test, facts)
+    if size:
+        facts = replace(facts, input_shape=(*size, facts.input_shape[2]))
+    return Data(_finished(train, size), held_out and _finished(held_out, size), _finished(test, size), facts)
+
+
+def _finished(split: Split, size: Size | None) -> Split:
+    """The split with its images decoded, where they are not yet, and resized."""
+    x = np.asarray(split.x)
+    return Split(resize(x, size) if size else x, split.y)
 
 
 def _read(
@@ -81,14 +92,23 @@ def _read(
     folder = data_folder(data_dir)
     if isinstance(source, (tuple, list)):
         return from_arrays(tuple(source))
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".npz")):
-        return read_user(source)
-    if not isinstance(source, str):
+    if not isinstance(source, (str, os.PathLike)):
         kind = type(source).__name__
-        raise TypeError(f"source must be a name, a .npz path or four arrays. Received: {kind}; try 'digits'.")
+        raise TypeError(f"source must be a name, a path or four arrays. Received: {kind}; try 'digits'.")
+    if _is_tree(source):
+        return read_tiny_imagenet(source)
+    if isinstance(source, os.PathLike) or source.endswith(".npz"):
+        return read_user(source)
     if check_name(source) == "digits":
         return read_digits()
     return read_named(source, folder, size, download)
+
+
+def _is_tree(source: str | os.PathLike) -> bool:
+    """Whether a source is a folder or a zip. A string of a name's form is a name, whatever lies in the working directory."""
+    if isinstance(source, str) and NAME.fullmatch(source):
+        return False
+    return os.path.isdir(source) or Path(source).suffix.lower() == ".zip"
 
 
 def sides(image_size: object) -> tuple[int, int]:

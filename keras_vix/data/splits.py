@@ -12,7 +12,10 @@ LIMIT, VALIDATION, TEST = 1, 2, 3
 
 
 class Split(NamedTuple):
-    """Images `x` (n, height, width, channels), pixels 0..255, and labels `y` (n,), int32."""
+    """Images `x` (n, height, width, channels), pixels 0..255, and labels `y` (n,), int32.
+
+    Readers may put `Pictures`, not decoded yet, in the place of `x`; what `load` returns holds arrays.
+    """
 
     x: np.ndarray
     y: np.ndarray

@@ -35,8 +35,8 @@ class Linformer(Kernel):
     Raises:
         ValueError: at build, if the number of keys is unknown or smaller than `m`.
 
-    Source: Wang et al. 2020, arXiv:2006.04768, eq. 7 and section 4 (sharing). Differs: `kv` shares one projection and keeps
-    both keys and values; some public code reuses the keys as values under that name.
+    Source: Wang et al. 2020, arXiv:2006.04768, eq. 7 and section 4 (sharing). `kv` shares one projection and keeps both keys and
+    values; some public code reuses the keys as values under that name, which `Attention(tie_kv=True)` does.
     """
 
     def __init__(self, m: int = 64, share: str = "head", start: str = "uniform", dropout: float = 0.0, **kwargs):
@@ -67,6 +67,14 @@ class Linformer(Kernel):
     def compresses(self) -> bool:
         """Whether `compress` can be used: not if each head has its own projection."""
         return self.share != "none"
+
+    @property
+    def ties(self) -> bool:
+        """Whether keys and values are projected alike."""
+        return self.share in ("kv", "layer")
+
+    def stand_alone(self):
+        return [w for w in {id(w): w for w in (self.e, self.f)}.values() if w is not None]
 
     def compress(self, key, value, mask=None, projection=None):
         """Project tokens before keys and values are made of them: `E (x W + b) = (E x) W + (E 1) b`, the same at less cost.

@@ -1,8 +1,10 @@
 """Attention through landmarks."""
 
+import itertools
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from .. import checks
@@ -11,6 +13,8 @@ from ..ops.dense import attend, masked_softmax, scores
 from ..ops.inverse import pseudo_inverse
 from ..ops.precision import promote
 from .base import Kernel
+
+RUNS = ("even", "front")
 
 
 @register
@@ -24,11 +28,14 @@ class Nystrom(Kernel):
         convolution: size of a depth-wise convolution of the values along the tokens that is added to the output (33 in the
             paper), odd; `None` leaves it out.
         dropout: rate on the output while training.
+        runs: how the tokens are cut. `even`: into runs whose lengths differ by at most one; `front`: as though they were
+            padded in front to a multiple of `m`, as the public code does, with the padding masked. That leaves runs of
+            `ceil(tokens / m)` tokens, the first one shorter, and where whole runs are padding fewer than `m` of them (61 of 64
+            for 1,025 tokens).
 
-    Runs of unequal length take the place of the published zero padding, so no padding token takes part in any softmax.
-    A run without any unmasked token is left out. With as many landmarks as tokens the formula is exact attention, which is then
-    computed as such. The approximation is for moderate scores: with large ones the landmark
-    matrix becomes singular.
+    No padding token exists, nor takes part in any softmax. A run without any unmasked token is left out. With as many landmarks
+    as tokens the formula is exact attention, which is then computed as such. The approximation is for moderate scores: with large
+    ones the landmark matrix becomes singular.
 
     Raises:
         ValueError: at build, if there are fewer tokens than landmarks, or their number is unknown.
@@ -37,83 +44,114 @@ class Nystrom(Kernel):
     from each matrix' own norms, and float32 throughout.
     """
 
-    def __init__(self, m: int = 64, iterations: int = 12, convolution: int | None = None, dropout: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        m: int = 64,
+        iterations: int = 12,
+        convolution: int | None = None,
+        dropout: float = 0.0,
+        runs: str = "even",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.m = checks.integer("m", m)
         self.iterations = checks.integer("iterations", iterations, 1, 50)
-        self.convolution = convolution if convolution is None else checks.integer("convolution", convolution)
-        if convolution is not None and convolution % 2 == 0:
-            raise ValueError(f"`convolution` must be odd. Received: convolution={convolution}.")
+        self.convolution = convolution if convolution is None else checks.odd("convolution", convolution)
+        self.runs = checks.choice("runs", runs, RUNS)
         self.dropout = checks.rate("dropout", dropout)
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, q_shape, k_shape, v_shape):
-        for tokens in (q_shape[-2], k_shape[-2]):
-            if tokens is None or self.m > tokens:
-                raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={tokens}.")
+        tokens = min(q_shape[-2] or 0, k_shape[-2] or 0)  # 0 if one is unknown
+        if not tokens or tokens < (self.m if self.runs == "even" else len(self._sizes(k_shape[-2]))):
+            counts = " and ".join(dict.fromkeys(str(shape[-2]) for shape in (q_shape, k_shape)))
+            raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={counts}.")
         if self.convolution is not None:
-            self.residual = self.add_weight(name="residual", shape=(self.convolution, q_shape[-3]), initializer="glorot_uniform")
+            start = keras.initializers.RandomUniform(-(self.convolution**-0.5), self.convolution**-0.5)
+            self.residual = self.add_weight(name="residual", shape=(self.convolution, q_shape[-3]), initializer=start)
         self.built = True
 
     def call(self, q, k, v, mask=None):
         q, k, v = promote(q), promote(k), _zero(promote(v), mask)
-        whole = self.m == q.shape[-2] == k.shape[-2]
+        whole = self.m >= q.shape[-2] == k.shape[-2]
         out = attend(q, k, v, _rows(mask)) if whole else self._through_landmarks(q, k, v, mask)
         if self.convolution is not None:
-            out = out + self._convolve(v)
+            out = out + convolve(v, promote(ops.convert_to_tensor(self.residual)))
         return self.drop(ops.cast(out, self.compute_dtype))
 
     def _through_landmarks(self, q, k, v, mask):
-        q_mean, _ = landmarks(q, self.m, mask if q.shape[-2] == k.shape[-2] else None)
-        k_mean, alive = landmarks(k, self.m, mask)
+        sizes, alike = self._sizes(k.shape[-2]), q.shape[-2] == k.shape[-2]
+        q_mean, _ = landmarks(q, sizes if alike else even(q.shape[-2], len(sizes)), mask if alike else None)
+        k_mean, alive = landmarks(k, sizes, mask)
         middle = masked_softmax(scores(q_mean, k_mean), alive)
         if alive is not None:  # the row of a landmark that is left out: that of the identity, so the inverse splits
-            middle = ops.where(ops.swapaxes(alive, -1, -2), middle, ops.eye(self.m, dtype=middle.dtype))
+            middle = ops.where(ops.swapaxes(alive, -1, -2), middle, ops.eye(middle.shape[-1], dtype=middle.dtype))
         right = attend(q_mean, k, v, _rows(mask))  # (..., m, width)
         return attend(q, k_mean, ops.matmul(pseudo_inverse(middle, self.iterations), right), alive)
 
-    def _convolve(self, v):
-        reach = self.convolution // 2
-        padded = ops.pad(v, [(0, 0)] * (len(v.shape) - 2) + [(reach, reach), (0, 0)])
-        taps = promote(ops.convert_to_tensor(self.residual))
-        tokens = v.shape[-2]
-        return sum(padded[..., i : i + tokens, :] * taps[i][:, None, None] for i in range(self.convolution))
+    def _sizes(self, tokens: int) -> tuple[int, ...]:
+        """Lengths of the runs of tokens."""
+        if self.runs == "even":
+            return even(tokens, self.m)
+        length = -(-tokens // self.m)
+        full, first = divmod(tokens, length)
+        return ((first,) if first else ()) + (length,) * full
 
     def multiply_adds(self, q_shape, k_shape, v_shape):
-        heads, width, m = math.prod(q_shape[:-2]), q_shape[-1], self.m
+        heads, width, m = math.prod(q_shape[:-2]), q_shape[-1], len(self._sizes(k_shape[-2]))
         q_tokens, k_tokens = q_shape[-2], k_shape[-2]
         inverse = 4 * self.iterations * m**3 + m * m * width
         rows = m * width * (2 * q_tokens + 2 * k_tokens + m)
         return heads * (inverse + rows) + math.prod(v_shape) * (self.convolution or 0)
 
 
-def landmarks(x, m: int, mask=None):
-    """Means of `m` runs of tokens: `(..., n, width) -> (..., m, width)`, and which runs have a token, `(..., 1, m)` or `None`.
+def even(tokens: int, m: int) -> tuple[int, ...]:
+    """Lengths of `m` runs of tokens that differ by at most one, the longer ones first."""
+    length, longer = divmod(tokens, m)
+    return (length + 1,) * longer + (length,) * (m - longer)
 
-    The first `n % m` runs hold one token more than the others.
+
+def landmarks(x, sizes, mask=None):
+    """Means of runs of tokens: `(..., n, width) -> (..., m, width)`, and which runs have a token, `(..., 1, m)` or `None`.
+
+    `sizes` are the `m` lengths of the runs, of at most two kinds, those of one kind side by side.
     """
     if mask is not None:
         weight = ops.cast(ops.expand_dims(mask, -1), x.dtype)
-        count = _run_sums(weight, m)
-        means = _run_sums(_zero(x, mask), m) / ops.maximum(count, 1.0)
+        count = _run_sums(weight, sizes)
+        means = _run_sums(_zero(x, mask), sizes) / ops.maximum(count, 1.0)
         return means, ops.swapaxes(count, -1, -2) > 0
-    longer = x.shape[-2] % m
-    return _run_sums(x, m) / _lengths(x.shape[-2], m, longer, x.dtype), None
+    return _run_sums(x, sizes) / ops.convert_to_tensor([[float(size)] for size in sizes], dtype=x.dtype), None
 
 
-def _run_sums(x, m: int):
-    tokens, width = x.shape[-2:]
-    length, longer = divmod(tokens, m)
-    cut = longer * (length + 1)
-    parts = [(x, m, length)] if not longer else [(x[..., :cut, :], longer, length + 1), (x[..., cut:, :], m - longer, length)]
-    lead = ops.shape(x)[:-2]
-    sums = [ops.sum(ops.reshape(part, (*lead, runs, size, width)), axis=-2) for part, runs, size in parts]
+def _run_sums(x, sizes):
+    lead, width, begin, sums = ops.shape(x)[:-2], x.shape[-1], 0, []
+    for size, group in itertools.groupby(sizes):
+        runs = len(list(group))
+        part = x if runs == len(sizes) else x[..., begin : begin + runs * size, :]
+        sums.append(ops.sum(ops.reshape(part, (*lead, runs, size, width)), axis=-2))
+        begin += runs * size
     return sums[0] if len(sums) == 1 else ops.concatenate(sums, axis=-2)
 
 
-def _lengths(tokens: int, m: int, longer: int, dtype):
-    sizes = [tokens // m + 1] * longer + [tokens // m] * (m - longer)
-    return ops.convert_to_tensor([[float(size)] for size in sizes], dtype=dtype)
+def convolve(v, taps):
+    """Depth-wise convolution along the tokens, zeros beyond them: `(..., heads, n, width), (size, heads) -> same as the first`.
+
+    Computed as products of blocks of tokens with a band matrix, far faster on a CPU than a convolution of so few channels.
+    """
+    size, tokens, width = taps.shape[0], v.shape[-2], v.shape[-1]
+    block = max(32, size - 1)
+    blocks = -(-tokens // block)
+    place = np.arange(block + size - 1)[None] - np.arange(block)[:, None]  # which tap meets which token of the block
+    inside = (place >= 0) & (place < size)
+    band = ops.take(ops.transpose(taps), np.where(inside, place, 0), axis=-1) * ops.convert_to_tensor(inside.astype("float32"))
+    reach = size // 2
+    v = ops.pad(v, [(0, 0)] * (len(v.shape) - 2) + [(reach, (blocks + 1) * block - tokens - reach), (0, 0)])
+    lead = ops.shape(v)[:-2]
+    v = ops.reshape(v, (*lead, blocks + 1, block, width))
+    v = ops.concatenate([v[..., :-1, :, :], v[..., 1:, : size - 1, :]], axis=-2)
+    out = ops.matmul(ops.expand_dims(band, -3), v)  # (heads, 1, block, block + size - 1)
+    return ops.reshape(out, (*lead, blocks * block, width))[..., :tokens, :]
 
 
 def _zero(x, mask):

@@ -1,13 +1,24 @@
 """Mixers: which tokens talk, through which projections. To add one: a file, a line here, a line in `tests/rows.py`."""
 
 from .attention import Attention
+from .conv import ConvAttention
+from .fourier import FourierMixing
+from .levit import LeViTAttention
 from .partition import ShiftedWindow
+from .token_mlp import TokenMLP
 from .window import LocalAttention1D, LocalWindowAttention2D
 
 MIXERS = {
     "attention": Attention,
+    "conv_attention": ConvAttention,
+    "levit": LeViTAttention,
     "window": LocalWindowAttention2D,
     "window_1d": LocalAttention1D,
+    "fourier": FourierMixing,
+    "token_mlp": TokenMLP,
 }
 
-__all__ = ["MIXERS", "Attention", "LocalAttention1D", "LocalWindowAttention2D", "ShiftedWindow"]
+__all__ = [
+    "MIXERS", "Attention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D", "LocalWindowAttention2D",
+    "ShiftedWindow", "TokenMLP",
+]  # fmt: skip

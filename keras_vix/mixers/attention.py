@@ -26,12 +26,18 @@ class Attention(Layer):
         rope: a `RotaryEmbedding` that turns queries and keys before the kernel, or `None`.
         use_bias: whether the four projections have a bias.
         out_dropout: rate on the output of the last projection while training.
+        qkv_bias: whether the first three have one; default `use_bias`.
+        kv_heads: heads of keys and values, a divisor of `num_heads`: each serves as many heads of queries. Default
+            `num_heads`; 1 is multi-query attention.
+        tie_kv: whether the keys, before any rotation, are the values too; there is no layer `value` then.
 
     Raises:
-        ValueError: at build, if `num_heads` does not divide the width and `key_dim` is not given; at a call, for a mask or a
-            number of keys that does not fit, or a `projection` for a kernel that takes none.
+        ValueError: if `kv_heads` does not divide `num_heads`; at build, if `num_heads` does not divide the width and `key_dim` is
+            not given; at a call, for a mask or a number of keys that does not fit, a `projection` for a kernel that takes none,
+            or a `key` other than `value` where they are tied.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2; `kv_heads`: Shazeer 2019, arXiv:1911.02150, and Ainslie et al.
+    2023, arXiv:2305.13245.
     """
 
     def __init__(
@@ -42,11 +48,18 @@ class Attention(Layer):
         rope: Layer | None = None,
         use_bias: bool = True,
         out_dropout: float = 0.0,
+        qkv_bias: bool | None = None,
+        kv_heads: int | None = None,
+        tie_kv: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.num_heads = checks.integer("num_heads", num_heads)
+        self.kv_heads = kv_heads if kv_heads is None else checks.integer("kv_heads", kv_heads)
+        if kv_heads is not None and num_heads % kv_heads:
+            raise ValueError(f"`kv_heads` must divide `num_heads`. Received: kv_heads={kv_heads}, num_heads={num_heads}.")
+        self.qkv_bias, self.tie_kv = qkv_bias, tie_kv
         self.key_dim = key_dim if key_dim is None else checks.integer("key_dim", key_dim)
         self.kernel = check_kernel(kernel, self.dtype_policy)
         self.rope = rope
@@ -56,7 +69,7 @@ class Attention(Layer):
     def build(self, query_shape, value_shape=None, key_shape=None, mask_shape=None, projection_shape=None):
         value_shape = value_shape or query_shape
         key_shape = key_shape or value_shape
-        build_projections(self, query_shape, value_shape, key_shape)
+        build_projections(self, query_shape, value_shape, key_shape, self.qkv_bias, self.kv_heads, self.tie_kv)
         q_shape, k_shape = (self._heads(shape) for shape in (query_shape, key_shape))
         self.kernel.build(q_shape, k_shape, k_shape)
         if self.rope is not None:
@@ -72,6 +85,8 @@ class Attention(Layer):
         if key.shape[1] != value.shape[1]:
             shapes = f"{tuple(key.shape)} and {tuple(value.shape)}"
             raise ValueError(f"`key` and `value` must have the same number of tokens. Received: shapes {shapes}.")
+        if self.tie_kv and key is not value:
+            raise ValueError("With tie_kv=True keys are the values. Received: a `key` beside `value`.")
         if projection is not None and not takes(self.kernel, "projection"):
             raise ValueError(f"`projection` is for Linformer(share='layer'). Received: kernel={type(self.kernel).__name__}.")
         mask = check_mask(mask, key.shape[1])
@@ -80,7 +95,19 @@ class Attention(Layer):
             out = self._compressed(query, key, value, mask, shared)
         else:
             out = self._projected(query, key, value, mask, shared)
-        return self.drop(self.out(merge_heads(out)))
+        return self.drop(self._project("out", merge_heads(out)))
+
+    def _project(self, name, x):
+        """The sub-layer `query`, `key`, `value` or `out` applied to tokens."""
+        return getattr(self, name)(x)
+
+    def _keys_values(self, name, x):
+        """Heads of keys or values, one for each head of queries: `(batch, keys, dim) -> (batch, num_heads, keys, width)`."""
+        return self._spread(split_heads(self._project(name, x), self.kv_heads or self.num_heads))
+
+    def _spread(self, x):
+        groups = self.num_heads // (self.kv_heads or self.num_heads)
+        return x if groups == 1 else ops.repeat(x, groups, axis=1)
 
     @property
     def _early(self) -> bool:
@@ -88,15 +115,22 @@ class Attention(Layer):
         return self.kernel.compresses and self.rope is None
 
     def _projected(self, query, key, value, mask, shared):
-        q, k, v = (split_heads(f(x), self.num_heads) for f, x in ((self.query, query), (self.key, key), (self.value, value)))
+        q, k = split_heads(self._project("query", query), self.num_heads), self._keys_values("key", key)
+        v = k if self.tie_kv else self._keys_values("value", value)
         if self.rope is not None:
             q, k = self.rope(q), self.rope(k)
         return self.kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1), **shared)
 
     def _compressed(self, query, key, value, mask, shared):
         (key, key_sums), (value, value_sums) = self.kernel.compress(key, value, mask, **shared)
-        k, v = _apply(self.key, key, key_sums), _apply(self.value, value, value_sums)
-        return self.kernel.exact(*(split_heads(x, self.num_heads) for x in (self.query(query), k, v)))
+        heads = self.kv_heads or self.num_heads
+        k = self._spread(split_heads(_apply(self.key, key, key_sums), heads))
+        if self.tie_kv and self.kernel.ties:
+            v = k
+        else:
+            layer = self.key if self.tie_kv else self.value
+            v = self._spread(split_heads(_apply(layer, value, value_sums), heads))
+        return self.kernel.exact(split_heads(self.query(query), self.num_heads), k, v)
 
     def compute_output_shape(self, query_shape, *args, **kwargs):
         return query_shape
@@ -109,8 +143,10 @@ class Attention(Layer):
         if self._early:
             kernel, key_shape, value_shape = kernel.exact, (kernel.m, key_shape[1]), (kernel.m, value_shape[1])
         q, k = ((self.num_heads, shape[0], self.width) for shape in (query_shape, key_shape))
-        inner = self.num_heads * self.width
-        projections = inner * (2 * math.prod(query_shape) + math.prod(key_shape) + math.prod(value_shape))
+        inner, outer = (heads * self.width for heads in (self.kv_heads or self.num_heads, self.num_heads))
+        projections = 2 * outer * math.prod(query_shape) + inner * math.prod(key_shape)
+        if not self.tie_kv or (self._early and not self.kernel.ties):
+            projections += inner * math.prod(value_shape)
         return projections + compress + kernel.multiply_adds(q, k, k)
 
 
@@ -149,22 +185,28 @@ def takes(kernel: Kernel, name: str) -> bool:
     return name in inspect.signature(type(kernel).call).parameters
 
 
-def build_projections(layer, query_shape, value_shape, key_shape) -> None:
-    """Give an attention `layer` its width and its sub-layers `query`, `key`, `value`, `out` and `drop`, built."""
+def build_projections(layer, query_shape, value_shape, key_shape, qkv_bias=None, kv_heads=None, tie_kv=False) -> None:
+    """Give an attention `layer` its width and its sub-layers `query`, `key`, `value`, `out` and `drop`, built.
+
+    The last three arguments are as in `Attention`.
+    """
     dim = query_shape[-1]
     if layer.key_dim is None and dim % layer.num_heads:
         raise ValueError(
             f"`num_heads` must divide the width, or `key_dim` be given. Received: num_heads={layer.num_heads}, width={dim}."
         )
     layer.width = layer.key_dim or dim // layer.num_heads
-    inner = layer.num_heads * layer.width
-    for name, shape in (("query", query_shape), ("key", key_shape), ("value", value_shape)):
-        setattr(layer, name, _dense(layer, name, inner, shape))
-    layer.out = _dense(layer, "out", dim, (*query_shape[:-1], inner))
+    inner, few = layer.num_heads * layer.width, (kv_heads or layer.num_heads) * layer.width
+    bias = layer.use_bias if qkv_bias is None else qkv_bias
+    layer.query = _dense(layer, "query", inner, query_shape, bias)
+    layer.key = _dense(layer, "key", few, key_shape, bias)
+    if not tie_kv:
+        layer.value = _dense(layer, "value", few, value_shape, bias)
+    layer.out = _dense(layer, "out", dim, (*query_shape[:-1], inner), layer.use_bias)
     layer.drop = keras.layers.Dropout(layer.out_dropout, dtype=layer.dtype_policy)
 
 
-def _dense(layer, name, units, shape):
-    dense = keras.layers.Dense(units, use_bias=layer.use_bias, name=name, dtype=layer.dtype_policy)
+def _dense(layer, name, units, shape, bias):
+    dense = keras.layers.Dense(units, use_bias=bias, name=name, dtype=layer.dtype_policy)
     dense.build(shape)
     return dense

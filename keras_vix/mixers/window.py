@@ -75,9 +75,7 @@ class LocalWindowAttention2D(Layer):
         self.relative_bias = scored if relative_bias is None else relative_bias
         if self.relative_bias and not scored:
             raise ValueError(f"kernel {type(self.kernel).__name__} has no scores to add a bias to. Received: relative_bias=True.")
-        self.conv_size = checks.integer("conv_size", conv_size)
-        if conv_size % 2 == 0:
-            raise ValueError(f"`conv_size` must be odd. Received: conv_size={conv_size}.")
+        self.conv_size = checks.odd("conv_size", conv_size)
         if mode == "neighborhood":
             self._check_neighborhood()
         self.use_bias = use_bias

@@ -3,22 +3,23 @@
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import LinearHead, MLPHead
+from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
-from .reduces import PatchMerging
+from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
 from .tokens import Prefix, TokenProjection, Tokens
 
 EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding}
 POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
 FFNS = {"mlp": MLP}
-REDUCES = {"merge": PatchMerging}
+REDUCES = {"merge": PatchMerging, "conv": ConvReduction, "depthwise": DepthwiseReduction}
 POOLS = {"mean": MeanPool, "first": FirstPool, "sequence": SequencePool, "flatten": FlattenPool}
 HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
-    "ConvEmbedding", "FirstPool", "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool",
-    "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding", "SequencePool", "SinCosPosition",
-    "TokenProjection", "Tokens",
+    "ChannelNorm", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool", "FlattenPool", "LearnedPosition",
+    "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding",
+    "SequencePool", "SinCosPosition", "TokenProjection", "Tokens",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from keras import ops
 
 from .. import checks
 from ..base import Layer, register
+from .norms import NORM_LAYERS, make_norm
 
 
 @register
@@ -69,51 +70,76 @@ class ConvEmbedding(Layer):
     Args:
         dim: channels of the last convolution, the width of a token.
         filters: channels of those before it, one entry for each.
-        conv_kernel: side of the convolutions in pixels.
+        conv_kernel: side of the convolutions in pixels, odd.
         strides: of each convolution; one entry more than `filters`.
         conv_activation: between the convolutions, a Keras name, or `None` (the 2022 hybrids have none).
+        conv_last: whether it follows the last convolution too.
+        conv_bias: whether the convolutions have a bias.
+        conv_norm: `layer`, `channel` or `batch`, a normalisation after each convolution, before the activation; or `None`.
+        conv_pool: side of a maximum over neighbours, stride 1, after each activation, odd; or `None`.
+        norm_epsilon: of the normalisations.
+
+    A ring of zeros is put round the map on all four sides, also where a stride skips some of it.
 
     Raises:
-        ValueError: if `strides` and `filters` do not match.
+        ValueError: if `strides` and `filters` do not match, or a side is even.
 
-    Source: Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision, section 3 (32, 64, dim; 3 x 3; no activation).
+    Source: Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision, section 3 (32, 64, dim; 3 x 3; no activation);
+    Hassani et al. 2021, arXiv:2104.05704, section 3.2 (ReLU, then pooling; no bias); Wu et al. 2021, arXiv:2103.15808, section
+    3.1 (one convolution and a normalisation).
     """
 
     def __init__(
-        self, dim: int = 64, filters=(32, 64), conv_kernel: int = 3, strides=(1, 1, 1), conv_activation="gelu", **kwargs
+        self,
+        dim: int = 64,
+        filters=(32, 64),
+        conv_kernel: int = 3,
+        strides=(1, 1, 1),
+        conv_activation="gelu",
+        conv_last: bool = False,
+        conv_bias: bool = True,
+        conv_norm: str | None = None,
+        conv_pool: int | None = None,
+        norm_epsilon: float = 1e-6,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.dim = checks.integer("dim", dim)
         self.filters = tuple(checks.integer("filters", f) for f in filters)
-        self.conv_kernel = checks.integer("conv_kernel", conv_kernel)
+        self.conv_kernel = checks.odd("conv_kernel", conv_kernel)
         self.strides = tuple(checks.integer("strides", s) for s in strides)
         self.conv_activation = conv_activation
+        self.conv_last, self.conv_bias = conv_last, conv_bias
+        self.conv_norm = conv_norm if conv_norm is None else checks.choice("conv_norm", conv_norm, NORM_LAYERS)
+        self.conv_pool = conv_pool if conv_pool is None else checks.odd("conv_pool", conv_pool)
+        self.norm_epsilon = checks.number("norm_epsilon", norm_epsilon, 1e-12, 1.0)
         if len(self.strides) != len(self.filters) + 1:
             raise ValueError(f"`strides` needs one entry more than `filters`. Received: strides={strides}, filters={filters}.")
 
     def build(self, image_shape):
-        self.convolutions = []
-        channels = (*self.filters, self.dim)
-        shape = image_shape
+        policy = self.dtype_policy
+        ring = keras.layers.ZeroPadding2D(self.conv_kernel // 2, data_format="channels_last", dtype=policy)
+        self.steps = []
+        shape, channels = image_shape, (*self.filters, self.dim)
         for i, (filters, stride) in enumerate(zip(channels, self.strides)):
-            last = i == len(channels) - 1
-            conv = keras.layers.Conv2D(
-                filters,
-                self.conv_kernel,
-                strides=stride,
-                padding="same",
-                activation=None if last else self.conv_activation,
-                name=f"conv{i}",
-                dtype=self.dtype_policy,
-            )
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
-            self.convolutions.append(conv)
+            options = {"use_bias": self.conv_bias, "data_format": "channels_last", "name": f"conv{i}", "dtype": policy}
+            conv = keras.layers.Conv2D(filters, self.conv_kernel, stride, **options)
+            conv.build(ring.compute_output_shape(shape))
+            shape = conv.compute_output_shape(ring.compute_output_shape(shape))
+            self.steps += [ring, conv]
+            if self.conv_norm:
+                self.steps.append(make_norm(self.conv_norm, self.norm_epsilon, self, f"norm{i}", shape))
+            if self.conv_activation and (self.conv_last or i < len(self.filters)):
+                self.steps.append(keras.layers.Activation(self.conv_activation, dtype=policy))
+            if self.conv_pool:
+                self.steps.append(
+                    keras.layers.MaxPooling2D(self.conv_pool, 1, "same", data_format="channels_last", dtype=policy)
+                )
         self.built = True
 
     def call(self, image):
-        for conv in self.convolutions:
-            image = conv(image)
+        for step in self.steps:
+            image = step(image)
         return image
 
     def multiply_adds(self, image_shape):

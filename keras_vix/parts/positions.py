@@ -12,7 +12,7 @@ from ..ops.precision import promote
 
 @register
 class LearnedPosition(Layer):
-    """A learned vector for each token: `(batch, n, dim) -> same`.
+    """A learned vector for each token, those in front included: `(batch, n, dim) -> same`.
 
     Args:
         position_std: standard deviation of the start. 0.02, as published, is small beside an embedded patch (by Glorot's
@@ -27,21 +27,25 @@ class LearnedPosition(Layer):
         self.position_std = checks.number("position_std", position_std, 0.0, 100.0)
 
     def build(self, x_shape):
-        init = keras.initializers.TruncatedNormal(stddev=self.position_std)
+        init = keras.initializers.RandomNormal(stddev=self.position_std)
         self.table = self.add_weight(name="table", shape=x_shape[1:], initializer=init)
         self.built = True
 
     def call(self, x):
         return x + ops.cast(self.table, x.dtype)
 
+    def stand_alone(self):
+        return [self.table]
+
 
 @register
 class SinCosPosition(Layer):
-    """Fixed sines and cosines of row and column: `(batch, rows * columns, dim) -> same`; no weights.
+    """Fixed sines and cosines of row and column: `(batch, prefix + rows * columns, dim) -> same`; no weights.
 
     Args:
         grid: `(rows, columns)`; `(1, n)` for a plain sequence uses one half of the channels only for the column.
         base: longest wavelength over 2 pi, > 1.
+        prefix: tokens in front that stand for no place and stay as they are.
 
     Raises:
         ValueError: at build, if the width is no multiple of 4 or the tokens are not those of the grid.
@@ -49,20 +53,22 @@ class SinCosPosition(Layer):
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5, one half of the channels for each axis.
     """
 
-    def __init__(self, grid, base: float = 10_000.0, **kwargs):
+    def __init__(self, grid, base: float = 10_000.0, prefix: int = 0, **kwargs):
         super().__init__(**kwargs)
         self.grid = checks.pair("grid", grid)
+        self.prefix = checks.integer("prefix", prefix, 0)
         self.base = checks.number("base", base, 1.0 + 1e-9, 1e12)
 
     def build(self, x_shape):
         tokens, dim = x_shape[1:]
-        if dim % 4 or tokens != self.grid[0] * self.grid[1]:
+        if dim % 4 or tokens != self.prefix + self.grid[0] * self.grid[1]:
             raise ValueError(
-                "Sine positions need a width that is a multiple of 4 and rows * columns tokens. "
-                f"Received: width={dim}, tokens={tokens}, grid={self.grid}."
+                "Sine positions need a width that is a multiple of 4 and prefix + rows * columns tokens. "
+                f"Received: width={dim}, tokens={tokens}, prefix={self.prefix}, grid={self.grid}."
             )
         turn = rotary.angles(places(self.grid), dim, self.base)
-        self.table = np.concatenate([np.sin(turn), np.cos(turn)], axis=-1).astype("float32")
+        table = np.concatenate([np.sin(turn), np.cos(turn)], axis=-1)
+        self.table = np.concatenate([np.zeros((self.prefix, dim)), table]).astype("float32")
         self.built = True
 
     def call(self, x):
@@ -81,6 +87,7 @@ class RotaryEmbedding(Layer):
         axes: 1, the place in the sequence, or 2, row and column, one half of the width for each.
         grid: `(rows, columns)` of the tokens; needed for two axes.
         prefix: tokens in front that stand for no place and are not turned.
+        turn_prefix: whether they are turned too, as the first places of the sequence; one axis only.
         base: of the geometric series of rates, > 1.
         pairing: `half`, the first half of an axis' part with the second, or `interleaved`, neighbours. Weights trained with one
             do not fit the other.
@@ -91,7 +98,16 @@ class RotaryEmbedding(Layer):
     Source: Su et al. 2021, arXiv:2104.09864, eq. 15; two axes as one half of the head for each.
     """
 
-    def __init__(self, axes: int = 1, grid=None, prefix: int = 0, base: float = 10_000.0, pairing: str = "half", **kwargs):
+    def __init__(
+        self,
+        axes: int = 1,
+        grid=None,
+        prefix: int = 0,
+        base: float = 10_000.0,
+        pairing: str = "half",
+        turn_prefix: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.axes = checks.integer("axes", axes, 1, 2)
         self.grid = grid if grid is None else checks.pair("grid", grid)
@@ -100,6 +116,9 @@ class RotaryEmbedding(Layer):
         self.prefix = checks.integer("prefix", prefix, 0)
         self.base = checks.number("base", base, 1.0 + 1e-9, 1e12)
         self.pairing = checks.choice("pairing", pairing, ("half", "interleaved"))
+        self.turn_prefix = turn_prefix
+        if turn_prefix and axes == 2:
+            raise ValueError("Tokens in front have no row and column. Received: turn_prefix=True, axes=2; use axes=1.")
 
     def build(self, x_shape):
         tokens, width = x_shape[-2:]
@@ -110,9 +129,10 @@ class RotaryEmbedding(Layer):
                 f"Rotary positions need prefix + rows * columns tokens. "
                 f"Received: tokens={tokens}, prefix={self.prefix}, grid={self.grid}."
             )
-        place = places(self.grid) if self.axes == 2 else np.arange(tokens - self.prefix)[:, None]
+        still = 0 if self.turn_prefix else self.prefix
+        place = places(self.grid) if self.axes == 2 else np.arange(tokens - still)[:, None]
         turn = rotary.angles(place, width, self.base)
-        turn = np.concatenate([np.zeros((self.prefix, width // 2)), turn])
+        turn = np.concatenate([np.zeros((still, width // 2)), turn])
         self.cos, self.sin = np.cos(turn).astype("float32"), np.sin(turn).astype("float32")
         self.built = True
 

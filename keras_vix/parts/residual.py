@@ -4,26 +4,29 @@ import keras
 
 from .. import checks
 from ..base import Layer, make_seed, register
+from .norms import NORM_LAYERS, make_norm
 
-NORMS = ("pre", "post")
+NORMS = ("pre", "post", "both", "none")
 
 
 @register
 class Residual(Layer):
-    """`x + drop_path(scale * inner(norm(x)))`, or `norm(x + drop_path(scale * inner(x)))`: `(batch, n, dim) -> same`.
+    """`x + branch(norm(x))` or another place for the norm: `(batch, n, dim) -> same`; `branch(x) = drop_path(scale * inner(x))`.
 
     Further inputs of the call go to `inner` as they are.
 
     Args:
         inner: the layer inside.
-        norm: `pre` or `post`, where the layer normalisation stands.
+        norm: where the normalisation stands. `pre`: `x + branch(norm(x))`; `post`: `norm(x + branch(x))`; `both`:
+            `norm(x) + branch(norm(x))`; `none`: `x + branch(x)`.
         norm_epsilon: of the normalisation, > 0.
+        norm_layer: `layer`, `channel` (see `ChannelNorm`) or `batch`.
         drop_path: rate of leaving the branch out for a whole sample while training, in [0, 1).
         scale: initial value of a learned factor for each channel of the branch, or `None` for no such factor.
         seed: of the dropped paths.
 
     Source: pre-norm: Xiong et al. 2020, arXiv:2002.04745; drop path: Huang et al. 2016, arXiv:1603.09382; scale: Touvron et al.
-    2021, arXiv:2103.17239, eq. 4.
+    2021, arXiv:2103.17239, eq. 4; `both`: the second half of the blocks of Hassani et al. 2021, arXiv:2104.05704, as released.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Residual(Layer):
         drop_path: float = 0.0,
         scale: float | None = None,
         seed: int | None = None,
+        norm_layer: str = "layer",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -41,13 +45,14 @@ class Residual(Layer):
         self.inner = inner
         self.norm = checks.choice("norm", norm, NORMS)
         self.norm_epsilon = checks.number("norm_epsilon", norm_epsilon, 1e-12, 1.0)
+        self.norm_layer = checks.choice("norm_layer", norm_layer, NORM_LAYERS)
         self.drop_path = checks.rate("drop_path", drop_path)
         self.scale = scale if scale is None else checks.number("scale", scale, 0.0, 10.0)
         self.seed = make_seed(seed if seed is None else checks.seed("seed", seed))
 
     def build(self, x_shape, memory_shape=None, projection_shape=None):
-        self.layer_norm = keras.layers.LayerNormalization(epsilon=self.norm_epsilon, name="norm", dtype=self.dtype_policy)
-        self.layer_norm.build(x_shape)
+        if self.norm != "none":
+            self.layer_norm = make_norm(self.norm_layer, self.norm_epsilon, self, "norm", x_shape)
         self.inner.build(*(shape for shape in (x_shape, memory_shape) if shape is not None))
         if self.scale is not None:
             self.gamma = self.add_weight(name="gamma", shape=x_shape[-1:], initializer=keras.initializers.Constant(self.scale))
@@ -60,7 +65,8 @@ class Residual(Layer):
         inputs = () if memory is None else (memory,)
         if self.norm == "post":
             return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
-        return x + self._branch(self.inner(self.layer_norm(x), *inputs, **shared))
+        y = x if self.norm == "none" else self.layer_norm(x)
+        return (y if self.norm == "both" else x) + self._branch(self.inner(y, *inputs, **shared))
 
     def _branch(self, y):
         return self.drop(y if self.scale is None else y * self.gamma)
@@ -70,6 +76,9 @@ class Residual(Layer):
 
     def multiply_adds(self, x_shape, memory_shape=None, projection_shape=None):
         return self.inner.multiply_adds(*(shape for shape in (x_shape, memory_shape) if shape is not None))
+
+    def stand_alone(self):
+        return [] if self.scale is None else [self.gamma]
 
     def constants(self):
         return self.inner.constants()

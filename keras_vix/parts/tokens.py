@@ -23,20 +23,25 @@ class Prefix(Layer):
 
     Args:
         count: how many.
+        token_std: standard deviation of their start.
     """
 
-    def __init__(self, count: int = 1, **kwargs):
+    def __init__(self, count: int = 1, token_std: float = 0.02, **kwargs):
         super().__init__(**kwargs)
         self.count = checks.integer("count", count)
+        self.token_std = checks.number("token_std", token_std, 0.0, 100.0)
 
     def build(self, x_shape):
-        init = keras.initializers.TruncatedNormal(stddev=0.02)
+        init = keras.initializers.RandomNormal(stddev=self.token_std)
         self.tokens = self.add_weight(name="tokens", shape=(self.count, x_shape[-1]), initializer=init)
         self.built = True
 
     def call(self, x):
         tokens = ops.cast(ops.expand_dims(self.tokens, 0), x.dtype)
         return ops.concatenate([ops.broadcast_to(tokens, (ops.shape(x)[0], *tokens.shape[1:])), x], axis=1)
+
+    def stand_alone(self):
+        return [self.tokens]
 
 
 @register
@@ -67,3 +72,6 @@ class TokenProjection(Layer):
 
     def compute_output_shape(self, x_shape):
         return (self.m, x_shape[1])
+
+    def stand_alone(self):
+        return [self.e]

@@ -29,8 +29,8 @@ def build(
 
     Args:
         preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`.
-        dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10` (default) or `cifar100`: image shape, classes, pixel statistics,
-            patch size and recipe. For other images give `input_shape` and `classes`.
+        dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10` (default), `cifar100` or `tiny_imagenet`: image shape, classes,
+            pixel statistics, patch size and recipe. For other images give `input_shape` and `classes`.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         compile: whether to compile after the preset's recipe.
         steps: training steps altogether, for recipes with a schedule; without them the learning rate is constant, a third of the

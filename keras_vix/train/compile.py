@@ -34,7 +34,7 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
 
 
 def optimizer(recipe: Recipe, steps: int | None = None) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, with decoupled decay for matrices only."""
+    """The optimizer of a recipe, with decoupled decay, for matrices only unless it says otherwise."""
     makers = {
         "adamw": keras.optimizers.AdamW,
         "adam": keras.optimizers.Adam,
@@ -42,10 +42,13 @@ def optimizer(recipe: Recipe, steps: int | None = None) -> keras.optimizers.Opti
         "lion": keras.optimizers.Lion,
     }
     extra = {"momentum": 0.9, "nesterov": True} if recipe.optimizer == "sgd" else {}
+    if recipe.optimizer_epsilon is not None:
+        extra["epsilon"] = recipe.optimizer_epsilon
     made = makers[recipe.optimizer](
         learning_rate=rate(recipe, steps), weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm, **extra
     )
-    made.exclude_from_weight_decay(var_names=list(NO_DECAY))
+    if not recipe.decay_all:
+        made.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return made
 
 

@@ -19,7 +19,8 @@ class Recipe:
         batch_size: images in a step.
         optimizer: `adamw`, `adam`, `sgd` (Nesterov momentum 0.9) or `lion`.
         learning_rate: its peak.
-        weight_decay: decoupled, for every weight but biases, normalisations, positions and tokens.
+        weight_decay: decoupled, for every weight but biases, normalisations, positions and tokens; decay_all: for those too.
+        optimizer_epsilon: of `adamw` and `adam`, or `None` for Keras' own, 1e-7.
         warmup: fraction of all steps in which the rate rises from 0; `cosine` only.
         schedule: `constant`, or `cosine` to 0 over all steps.
         label_smoothing: share of the target spread over all classes, in [0, 1).
@@ -33,6 +34,8 @@ class Recipe:
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    decay_all: bool = False
+    optimizer_epsilon: float | None = None
     warmup: float = 0.0
     schedule: str = "constant"
     label_smoothing: float = 0.0
@@ -49,6 +52,11 @@ class Recipe:
         checks.number("weight_decay", self.weight_decay, 0.0, 10.0)
         for name in ("warmup", "label_smoothing"):
             checks.rate(name, getattr(self, name))
+        if not isinstance(self.decay_all, bool):
+            raise TypeError(f"`decay_all` must be True or False. Received: decay_all={self.decay_all!r}.")
+        if self.optimizer_epsilon is not None:
+            checks.number("optimizer_epsilon", self.optimizer_epsilon, 1e-16, 1.0)
+            checks.choice("optimizer", self.optimizer, ("adamw", "adam"))
         if self.clip_norm is not None:
             checks.number("clip_norm", self.clip_norm, 1e-12, 1e6)
         if not isinstance(self.augment, str):
@@ -60,12 +68,32 @@ class Recipe:
 NAMES = tuple(field.name for field in dataclasses.fields(Recipe))
 
 # Columbia 2024 report, as the Keras examples behind it train; its epochs are the report's own.
-REFERENCE = MappingProxyType(
+COLUMBIA = {
+    "isotropic": dict(epochs=60, batch_size=256),
+    "swin": dict(epochs=50, batch_size=128, label_smoothing=0.1),
+}
+
+# Hybrid X-formers 2022: AdamW at a constant rate, decay of everything, no augmentation. Its runs differ in batch size and length.
+HYBRID = dict(epochs=40, batch_size=64, weight_decay=0.01, decay_all=True, optimizer_epsilon=1e-8, augment="none")
+HYBRID_RUNS = MappingProxyType(
     {
-        "isotropic": dict(epochs=60, batch_size=256),
-        "swin": dict(epochs=50, batch_size=128, label_smoothing=0.1),
+        "vip": dict(batch_size=128),
+        "vil": dict(batch_size=256),
+        "vin": dict(batch_size=128),
+        "fnet": dict(batch_size=512, epochs=100),
+        "hybrid_fnet": dict(batch_size=512, epochs=100),
+        "mlp_mixer": dict(batch_size=640),
+        "hybrid_mlp_mixer": dict(batch_size=640),
+        "cct": dict(batch_size=48),
+        "vip_rope": dict(batch_size=192),
+        "vin_rope": dict(batch_size=192),
+        "vil_rope": dict(batch_size=320),
+        "hybrid_vip_rope": dict(batch_size=192),
+        "hybrid_vil_rope": dict(batch_size=256),
+        "hybrid_vin_rope": dict(batch_size=192),
     }
 )
+
 MODERN = dict(schedule="cosine", warmup=0.1, clip_norm=1.0)
 
 # What a small data set wants instead.
@@ -89,9 +117,11 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
     for name in overrides:
         if name not in NAMES:
             raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES, '')} Known: {', '.join(NAMES)}.")
-    start = dict(REFERENCE[row.family])
+    start = dict(COLUMBIA.get(row.family, dict(epochs=40, batch_size=128, weight_decay=0.05)))
     if profile == "default":
         start |= MODERN | SMALL.get(dataset, {})
+    elif row.family not in COLUMBIA:
+        start = HYBRID | HYBRID_RUNS.get(preset, {})
     elif dataset in ("cifar10", "cifar100"):
         start["augment"] = "flip" if row.family == "swin" else "reference_cifar"
     elif row.family == "swin":

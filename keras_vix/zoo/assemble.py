@@ -5,7 +5,9 @@ import numpy as np
 
 from ..base import arguments
 from ..parts import Prefix, Residual, TokenProjection, Tokens
+from ..parts.norms import NORM_LAYERS
 from .config import AXES, Config
+from .initialise import initialise
 from .lookup import lookup
 
 
@@ -14,9 +16,10 @@ def assemble(config: Config, name: str) -> keras.Model:
     image = keras.Input(config.input_shape, name="image")
     x = make(config, "embed", dim=config.dim[0])(normalise(config)(image))
     grid = tuple(x.shape[1:3])
-    x = add_positions(config, Tokens(name="tokens")(x), grid)
-    if config.prefix:  # after the positions: positions belong to the grid
-        x = Prefix(config.prefix, name="prefix")(x)
+    x = Tokens(name="tokens")(x)
+    if config.prefix:
+        x = Prefix(config.prefix, config.token_std, name="prefix")(x)
+    x = add_positions(config, x, grid)
     shared = shared_projection(config, x)
     rates = iter(np.linspace(0.0, config.drop_path, sum(config.depth)).tolist())
     for stage, (dim, depth, num_heads) in enumerate(zip(config.dim, config.depth, config.num_heads)):
@@ -26,13 +29,15 @@ def assemble(config: Config, name: str) -> keras.Model:
         for block in range(depth):
             place, rate = f"stage{stage}_block{block}", next(rates)
             mixer = make_mixer(config, dim, num_heads, grid, seed_of(config, stage, block), block)
-            x = residual(config, mixer, rate, f"{place}_mixer")(x, **shared)
+            x = residual(config, mixer, config.norm, rate, f"{place}_mixer")(x, **shared)
             ffn = make(config, "ffn", mlp_dim=config.mlp_dim or 4 * dim)
-            x = residual(config, ffn, rate, f"{place}_ffn")(x)
+            x = residual(config, ffn, config.ffn_norm or config.norm, rate, f"{place}_ffn")(x)
     if config.final_norm:
-        x = keras.layers.LayerNormalization(epsilon=config.norm_epsilon, name="norm")(x)
+        x = NORM_LAYERS[config.norm_layer](epsilon=config.norm_epsilon, name="norm")(x)
     x = make(config, "pool", name="pool")(x)
-    return keras.Model(image, make(config, "head", name="head")(x), name=name)
+    model = keras.Model(image, make(config, "head", name="head")(x), name=name)
+    initialise(model, config.init)
+    return model
 
 
 def make(config: Config, axis: str, name: str | None = None, **offered):
@@ -56,7 +61,8 @@ def make_mixer(config: Config, dim: int, num_heads: int, grid, seed: int, block:
     asks = config.asks("mixer")
     offers = {"dim": dim, "num_heads": num_heads, "grid": grid}
     if "kernel" in asks:
-        offers["kernel"] = make(config, "kernel", name="kernel", seed=seed)
+        dropout = config.dropout if config.attention_dropout is None else config.attention_dropout
+        offers["kernel"] = make(config, "kernel", name="kernel", seed=seed, dropout=dropout)
     if config.position == "rope":
         offers["rope"] = make(config, "position", name="rope", grid=grid)
     if "shift" in asks:
@@ -79,9 +85,9 @@ def shared_projection(config: Config, x) -> dict:
     return {"projection": TokenProjection(**named, name="projection")(x)}
 
 
-def residual(config: Config, inner, drop_path: float, name: str) -> Residual:
+def residual(config: Config, inner, norm: str, drop_path: float, name: str) -> Residual:
     """`inner` in a residual branch of the record's kind."""
-    return Residual(inner, config.norm, config.norm_epsilon, drop_path, config.scale, name=name)
+    return Residual(inner, norm, config.norm_epsilon, drop_path, config.scale, norm_layer=config.norm_layer, name=name)
 
 
 def normalise(config: Config) -> keras.layers.Layer:

@@ -9,7 +9,9 @@ from ..base import arguments
 from ..kernels import KERNELS
 from ..mixers import MIXERS
 from ..parts import EMBEDS, FFNS, HEADS, POOLS, POSITIONS, REDUCES
+from ..parts.norms import NORM_LAYERS
 from ..parts.residual import NORMS
+from .initialise import STARTS
 from .lookup import lookup
 
 AXES = {
@@ -43,10 +45,14 @@ class Config:
         dim, depth, num_heads: width of the tokens, number of blocks, heads.
         key_dim: width of a head; default `dim / num_heads`.
         mlp_dim: hidden width of the MLP; default `4 * dim`.
-        norm: `pre` or `post`; norm_epsilon: of the normalisations; final_norm: whether one stands before the pool.
+        norm: `pre`, `post`, `both` or `none` (see `Residual`); ffn_norm: the same for the second half of a block, default `norm`.
+        norm_layer: `layer`, `channel` or `batch`; norm_epsilon: of the normalisations; final_norm: whether one stands before the
+            pool.
         drop_path: rate of the last block's dropped paths, growing linearly from 0; scale: start of the layer scale.
-        prefix: number of learned tokens in front; the first is that of the class.
-        dropout: rate for every part that names one.
+        prefix: number of learned tokens in front; the first is that of the class. token_std: deviation of their start.
+        dropout: rate for every part that names one; attention_dropout: for the kernel, default `dropout`.
+        init: start of the kernels and biases of all dense layers and convolutions: `keras`, each layer's own; `fan_in`, uniform
+            in `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0.
         seed: of everything random in the model's making, 0 to 2**32 - 1.
         options: arguments that the chosen parts ask for, such as `m` or `patch`.
     """
@@ -69,12 +75,17 @@ class Config:
     key_dim: int | None = None
     mlp_dim: int | None = None
     norm: str = "pre"
+    ffn_norm: str | None = None
+    norm_layer: str = "layer"
     norm_epsilon: float = 1e-6
     final_norm: bool = True
     drop_path: float = 0.0
     scale: float | None = None
     prefix: int = 0
+    token_std: float = 0.02
     dropout: float = 0.0
+    attention_dropout: float | None = None
+    init: str = "keras"
     seed: int = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -124,9 +135,16 @@ class Config:
         if self.key_dim is None:
             self._check_heads()
         checks.choice("norm", self.norm, NORMS)
+        if self.ffn_norm is not None:
+            checks.choice("ffn_norm", self.ffn_norm, NORMS)
+        checks.choice("norm_layer", self.norm_layer, NORM_LAYERS)
+        checks.choice("init", self.init, STARTS)
+        checks.number("token_std", self.token_std, 0.0, 100.0)
         checks.number("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
         for name in ("drop_path", "dropout"):
             checks.rate(name, getattr(self, name))
+        if self.attention_dropout is not None:
+            checks.rate("attention_dropout", self.attention_dropout)
         checks.integer("prefix", self.prefix, 0)
         checks.seed("seed", self.seed)
 
@@ -149,8 +167,10 @@ class Config:
             raise ValueError(
                 f"mixer={self.mixer!r} mixes the bare grid. Received: prefix={self.prefix}; use prefix=0 and pool='mean'."
             )
-        if len(self.dim) > 1 and self.prefix:
-            raise ValueError(f"A model of {len(self.dim)} stages has no prefix tokens. Received: prefix={self.prefix}.")
+        if len(self.dim) > 1 and self.prefix and "prefix" not in self.asks("reduce"):
+            raise ValueError(
+                f"reduce={self.reduce!r} knows no tokens in front. Received: prefix={self.prefix}, {len(self.dim)} stages."
+            )
         if self.pool == "first" and not self.prefix:
             raise ValueError("pool='first' takes the class token. Received: prefix=0; use prefix=1.")
 

@@ -2,9 +2,10 @@
 
 from ..facts import DATASETS
 from .. import checks
-from .config import Config, fields
+from .config import AXES, Config, fields
+from .families import FAMILIES, geometry, strides
 from .lookup import lookup
-from .presets import FAMILIES, GEOMETRY, PRESETS, Row, cut
+from .presets import PRESETS, Row
 
 PROFILES = ("default", "reference")
 DEFAULT_DATASET = "cifar10"
@@ -41,16 +42,28 @@ def configure(preset: str, *, dataset: str | None = None, profile: str = "defaul
     row = find(preset)
     checks.choice("profile", profile, PROFILES)
     facts = _facts(dataset, overrides)
-    shape = overrides.get("input_shape", facts.get("input_shape"))
-    geometry = _geometry(row.family, shape)
+    family = FAMILIES[row.family]
+    start = {**getattr(family, profile), **_geometry(row.family, overrides.get("input_shape", facts.get("input_shape")))}
+    start = _follow(family.rules, start, {**row.choices, **overrides})
+    start = {**start, **row.choices}
     if "patch" in overrides:  # the family resizes images for its own patch size only
-        geometry.pop("resize", None)
-    start = {**FAMILIES[row.family][profile], **geometry, **row.choices}
+        start.pop("resize", None)
     own = {name: value for name, value in {**facts, **start, **overrides}.items() if name in fields()}
     wanted = {name: value for name, value in overrides.items() if name not in fields()}
     bare = Config(**own)
     rest = {name: value for name, value in start.items() if bare.claimants(name)}
     return Config(**own, options={**rest, **wanted})
+
+
+def _follow(rules, start: dict, choices: dict) -> dict:
+    """`start` with what the choices, those of `start` included, bring along; and a stem's strides for the patch in `start`."""
+    chosen = {axis: start.get(axis, getattr(Config, axis)) for axis in AXES} | choices
+    for axis, choice, entries in rules:
+        if chosen[axis] == choice:
+            start = {**start, **entries}
+    if rules and "strides" not in start and "patch" in start:
+        start["strides"] = strides(start["patch"], len(choices.get("filters", start.get("filters", (0, 0)))) + 1)
+    return start
 
 
 def _facts(dataset, overrides) -> dict:
@@ -67,7 +80,6 @@ def _facts(dataset, overrides) -> dict:
 
 def _geometry(family, shape) -> dict:
     try:
-        size = tuple(shape[:2])
-        return dict(GEOMETRY[family].get(size) or cut(shape))
+        return geometry(family, shape)
     except (TypeError, ValueError):  # not a shape at all: `Config` says so
         return {}

@@ -8,6 +8,7 @@ from .assemble import assemble
 from .configure import configure, find
 from .count import multiply_adds, published_parameters, tokens, trainable_parameters
 from .presets import PRESETS
+from .size import published_megabytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Description:
         title: what it is, in a few words.
         trainable_parameters: scalars that training moves.
         published_parameters: the same model in the source's own way of counting.
+        published_megabytes: the source's "Size (MB)", an estimate (`zoo.size`), or `None` where it has none.
         tokens: that the first block sees.
         multiply_adds: of one image through the model, products only.
         config: the whole record, as a plain dictionary.
@@ -29,6 +31,7 @@ class Description:
     title: str
     trainable_parameters: int
     published_parameters: int
+    published_megabytes: float | None
     tokens: int
     multiply_adds: int
     config: dict
@@ -39,6 +42,7 @@ class Description:
         counts = [
             ("trainable parameters", f"{self.trainable_parameters:,}"),
             ("published parameters", f"{self.published_parameters:,}"),
+            ("published size", "-" if self.published_megabytes is None else f"{self.published_megabytes:.2f} MB (an estimate)"),
             ("tokens", f"{self.tokens:,}"),
             ("multiply-adds", f"{self.multiply_adds:,}"),
             ("source", self.source),
@@ -69,11 +73,13 @@ def describe(preset: str, *, dataset: str | None = None, profile: str = "default
     row = find(preset)
     config = configure(preset, dataset=dataset, profile=profile, **overrides)
     model = assemble(config, preset)
+    published = published_parameters(model, row.counting)
     return Description(
         name=preset,
         title=row.title,
         trainable_parameters=trainable_parameters(model),
-        published_parameters=published_parameters(model, row.counting),
+        published_parameters=published,
+        published_megabytes=published_megabytes(config, row.family, published),
         tokens=tokens(model),
         multiply_adds=multiply_adds(model),
         config=config.to_dict(),

@@ -1,58 +1,9 @@
-"""The zoo: one row a model. A row names its choices; its family gives the sizes for each profile and image size.
-
-Profiles: `reference` is the closest reading of the source; `default` is the lean modern form of the same idea.
-"""
+"""The zoo: one row a model. A row names its choices; its family (`zoo.families`) gives sizes for each profile and image size."""
 
 import dataclasses
-from types import MappingProxyType
 
 COLUMBIA = "Performer against Transformer on images, Columbia 2024 report"
-
-# The backbone of the 2024 report's global model and Performers: the Keras vision transformer example of 2021.
-ISOTROPIC = MappingProxyType(
-    {
-        "reference": dict(
-            dim=64, depth=8, num_heads=4, key_dim=64, mlp_dim=128, last_activation="gelu", dropout=0.1,
-            pool="flatten", head="mlp", head_dropout=0.5,
-        ),
-        "default": dict(dim=64, depth=8, num_heads=4, mlp_dim=128, dropout=0.1, position_std=0.5),
-    }
-)  # fmt: skip
-
-# Its local model: the Keras Swin example, two blocks and one merging.
-SWIN = MappingProxyType(
-    {
-        "reference": dict(
-            dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, dropout=0.03, out_dropout=0.03,
-            final_norm=False, merge_norm=False,
-        ),
-        "default": dict(
-            dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, drop_path=0.03, final_norm=False,
-            position_std=0.5,
-        ),
-    }
-)  # fmt: skip
-
-# Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
-TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
-
-# How each family cuts images of a known size; any other size: `cut`.
-GEOMETRY = MappingProxyType(
-    {
-        "isotropic": {
-            (32, 32): dict(resize=72, patch=6),
-            (28, 28): dict(patch=4),
-            (8, 8): TINY | dict(depth=2, mlp_dim=96),
-        },
-        "swin": {
-            (32, 32): dict(patch=2, window=2, shift=1),
-            (28, 28): dict(patch=2, window=2, shift=1),
-            (8, 8): TINY | dict(dim=(48, 96), mlp_dim=96, window=4, shift=2),
-        },
-    }
-)
-
-MAX_TOKENS = 256  # for images of other sizes, unless `patch` is given
+HYBRIDS = "Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +11,12 @@ class Row:
     """One model of the zoo.
 
     Args:
-        family: `isotropic` or `swin`: which sizes, geometry and recipe it starts from.
+        family: a name of `FAMILIES`: which sizes, geometry and recipe it starts from.
         choices: its own entries over those.
         title: what it is, in a few words.
         source: where it comes from.
         differs: what differs from the source, in the reference profile.
-        counting: the source's own way of counting parameters; `tables` adds the constants of windows.
+        counting: the source's own way of counting parameters (`zoo.count`).
     """
 
     family: str
@@ -76,7 +27,43 @@ class Row:
     counting: str = "trainable"
 
 
-FAMILIES = MappingProxyType({"isotropic": ISOTROPIC, "swin": SWIN})
+
+# In words what the rows of the 2022 paper are made of, and what differs from its released code.
+BODIES = {
+    "vix": "ViT of 4 blocks",
+    "levix": "LeViT of one stage, batch norm in the attention at most",
+    "ccx": "compact transformer (CCT), sequence pooling",
+    "cvx": "CvT of three stages, channel norm",
+    "pix": "pooling transformer (PiT) of two stages",
+}
+MIXING = {
+    "softmax": ("exact attention", ""),
+    "performer": (
+        "Performer, 110 features",
+        "features are stabilised per sample and head, exactly, without an epsilon; the release takes one maximum over the batch",
+    ),
+    "linformer": ("Linformer, keys as values", ""),
+    "nystrom": (
+        "Nyströmformer, 64 landmarks",
+        "what pads the tokens in front is masked; the inverse starts from each matrix' own norms, not the whole batch's",
+    ),
+    "conv_attention": ("attention after depth-wise convolutions", ""),
+    "levit": ("exact attention with batch norm", ""),
+    "fourier": ("Fourier transform of tokens and channels", ""),
+    "token_mlp": ("perceptrons over tokens and over channels", ""),
+}
+
+
+def hybrid(family: str, table: str, **choices) -> Row:
+    """A row of the 2022 hybrids."""
+    words, differs = MIXING[choices.get("mixer") or choices["kernel"]]
+    title = [BODIES[family], words]
+    if choices.get("embed") == "conv":
+        title.append("convolutional stem")
+    if choices.get("position") == "rope":
+        title.append("rotary positions")
+    return Row(family, choices, ", ".join(title), f"{HYBRIDS}, {table}", differs, counting="modules")
+
 
 PRESETS = {
     "transformer_global": Row(
@@ -125,13 +112,44 @@ PRESETS = {
         "arXiv:2102.03902",
         "unequal runs of tokens instead of padding, 12 iterations of the inverse, no convolution of the values",
     ),
+    "vit": hybrid("vix", "tables 1 and 2", kernel="softmax"),
+    "vip": hybrid("vix", "tables 1 and 2", kernel="performer"),
+    "vil": hybrid("vix", "tables 1 and 2", kernel="linformer"),
+    "vin": hybrid("vix", "tables 1 and 2", kernel="nystrom"),
+    "fnet": hybrid("vix", "tables 1 and 2", mixer="fourier"),
+    "mlp_mixer": hybrid("vix", "tables 1 and 2", mixer="token_mlp", prefix=0, position="none", pool="mean", mlp_dim=128),
+    "hybrid_vit": hybrid("vix", "tables 1 and 2", embed="conv", kernel="softmax"),
+    "hybrid_vip": hybrid("vix", "tables 1 and 2", embed="conv", kernel="performer"),
+    "hybrid_vil": hybrid("vix", "tables 1 and 2", embed="conv", kernel="linformer"),
+    "hybrid_vin": hybrid("vix", "tables 1 and 2", embed="conv", kernel="nystrom"),
+    "hybrid_fnet": hybrid("vix", "tables 1 and 2", embed="conv", mixer="fourier"),
+    "hybrid_mlp_mixer": hybrid(
+        "vix", "tables 1 and 2", embed="conv", mixer="token_mlp", prefix=0, position="none", pool="mean", mlp_dim=128
+    ),
+    "levit": hybrid("levix", "tables 3 and 4", mixer="levit"),
+    "levip": hybrid("levix", "tables 3 and 4", kernel="performer"),
+    "levil": hybrid("levix", "tables 3 and 4", kernel="linformer"),
+    "levin": hybrid("levix", "tables 3 and 4", kernel="nystrom"),
+    "cct": hybrid("ccx", "tables 3 and 4", kernel="softmax"),
+    "ccp": hybrid("ccx", "tables 3 and 4", kernel="performer"),
+    "ccl": hybrid("ccx", "tables 3 and 4", kernel="linformer"),
+    "ccn": hybrid("ccx", "tables 3 and 4", kernel="nystrom"),
+    "cvt": hybrid("cvx", "tables 3 and 4", mixer="conv_attention"),
+    "cvp": hybrid("cvx", "tables 3 and 4", kernel="performer"),
+    "cvl": hybrid("cvx", "tables 3 and 4", kernel="linformer"),
+    "cvn": hybrid("cvx", "tables 3 and 4", kernel="nystrom"),
+    "pit": hybrid("pix", "table 5", kernel="softmax"),
+    "pip": hybrid("pix", "table 5", kernel="performer"),
+    "pin": hybrid("pix", "table 5", kernel="nystrom"),
+    "hybrid_pit": hybrid("pix", "table 5", embed="conv", kernel="softmax"),
+    "hybrid_pip": hybrid("pix", "table 5", embed="conv", kernel="performer"),
+    "hybrid_pin": hybrid("pix", "table 5", embed="conv", kernel="nystrom"),
+    "vit_rope": hybrid("vix", "table 6", kernel="softmax", position="rope"),
+    "vip_rope": hybrid("vix", "table 6", kernel="performer", position="rope"),
+    "vil_rope": hybrid("vix", "table 6", kernel="linformer", position="rope"),
+    "vin_rope": hybrid("vix", "table 6", kernel="nystrom", position="rope"),
+    "hybrid_vit_rope": hybrid("vix", "table 6", embed="conv", kernel="softmax", position="rope"),
+    "hybrid_vip_rope": hybrid("vix", "table 6", embed="conv", kernel="performer", position="rope"),
+    "hybrid_vil_rope": hybrid("vix", "table 6", embed="conv", kernel="linformer", position="rope"),
+    "hybrid_vin_rope": hybrid("vix", "table 6", embed="conv", kernel="nystrom", position="rope"),
 }
-
-
-def cut(input_shape) -> dict:
-    """`patch` for an image of any size: the smallest common divisor of its sides that leaves at most `MAX_TOKENS` tokens."""
-    rows, columns = input_shape[:2]
-    for patch in range(1, min(rows, columns) + 1):
-        if rows % patch == 0 and columns % patch == 0 and rows * columns <= MAX_TOKENS * patch**2:
-            return {"patch": patch}
-    return {"patch": 1}

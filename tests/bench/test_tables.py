@@ -81,6 +81,16 @@ def test_settings_get_a_column_only_where_rows_differ():
     ]
 
 
+def test_published_counts_and_top_five_are_columns_where_a_row_has_them():
+    def titles(*rows):
+        return [column.title for column in tables.columns_of(rows)]
+
+    plain, more = samples.done(), samples.done("vit", published_parameters=100, published_megabytes=209.391, test_top5=0.99)
+    assert titles(plain)[-1] == "Device"
+    assert titles(plain, more)[-3:] == ["Test top-5", "Published count", "Published size (MB)"]
+    assert "| 0.9900 | 100 | 209.39 |" in tables.to_markdown([plain, more])
+
+
 def test_json_records_leave_out_single_steps_only():
     row = samples.done()
     (record,) = tables.to_records([row])

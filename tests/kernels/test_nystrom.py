@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_vix.kernels import Nystrom
-from keras_vix.kernels.nystrom import landmarks
+from keras_vix.kernels.nystrom import convolve, even, landmarks
 from keras_vix.ops.inverse import pseudo_inverse
 
 from ..laws import run
@@ -36,11 +36,11 @@ def test_equals_a_direct_computation(tokens, m):
 
 def test_landmarks_are_means_of_nearly_equal_runs():
     x = np.arange(7, dtype="float32").reshape(1, 1, 7, 1)
-    found, alive = landmarks(ops.convert_to_tensor(x), 3)
+    found, alive = landmarks(ops.convert_to_tensor(x), even(7, 3))
     assert alive is None
     assert ops.convert_to_numpy(found).ravel().tolist() == [1.0, 3.5, 5.5]
     mask = np.array([[[1, 0, 1, 0, 0, 1, 1]]], bool)
-    found, alive = landmarks(ops.convert_to_tensor(x), 3, ops.convert_to_tensor(mask))
+    found, alive = landmarks(ops.convert_to_tensor(x), even(7, 3), ops.convert_to_tensor(mask))
     assert ops.convert_to_numpy(found).ravel().tolist() == [1.0, 0.0, 5.5]
     assert ops.convert_to_numpy(alive).ravel().tolist() == [True, False, True]
 
@@ -87,3 +87,34 @@ def test_wrong_arguments(options, words):
 def test_more_landmarks_than_tokens():
     with pytest.raises(ValueError, match="m=9, tokens=8"):
         Nystrom(9).build((None, 2, 8, 4), (None, 2, 8, 4), (None, 2, 8, 4))
+
+
+def test_runs_from_the_front_are_those_of_padded_tokens():
+    assert Nystrom(m=64, runs="front")._sizes(1025) == (5,) + (17,) * 60
+    assert Nystrom(m=64, runs="front")._sizes(1024) == (16,) * 64 == Nystrom(m=64)._sizes(1024)
+    assert Nystrom(m=64, runs="front")._sizes(17) == (1,) * 17
+
+
+def test_runs_from_the_front_equal_masked_padding():
+    """Seven tokens, padded in front to eight and masked there, four landmarks."""
+    rng = np.random.default_rng(0)
+    q, k, v = (0.5 * rng.standard_normal((2, 2, 7, 4)).astype("float32") for _ in range(3))
+    padded = [np.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0))) for x in (q, k, v)]
+    mask = np.arange(8)[None, None] >= 1
+    front = Nystrom(m=4, iterations=20, runs="front")(q, k, v)
+    even_runs = Nystrom(m=4, iterations=20)(*padded, mask=np.broadcast_to(mask, (2, 1, 8)))
+    assert np.abs(np.array(front) - np.array(even_runs)[:, :, 1:]).max() <= 1e-5
+
+
+@pytest.mark.parametrize("tokens", [5, 32, 65])
+@pytest.mark.parametrize("size", [1, 3, 33])
+def test_the_convolution_is_one(tokens, size):
+    rng = np.random.default_rng(1)
+    v, taps = rng.standard_normal((2, 3, tokens, 4)), rng.standard_normal((size, 3))
+    wanted = np.stack(
+        [[np.stack([np.convolve(one[:, c], w[::-1], "same" if tokens >= size else "full") for c in range(4)], -1) for one, w in zip(sample, taps.T)] for sample in v]
+    )
+    if tokens < size:
+        wanted = wanted[:, :, size // 2 : size // 2 + tokens]
+    found = convolve(ops.convert_to_tensor(v.astype("float32")), ops.convert_to_tensor(taps.astype("float32")))
+    assert np.abs(np.array(found) - wanted).max() <= 1e-4

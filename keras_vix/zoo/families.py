@@ -1,0 +1,139 @@
+"""Families of the zoo: the sizes that rows share, for each profile and image size.
+
+Profiles: `reference` is the closest reading of the source; `default` is the lean modern form of the same idea.
+"""
+
+import dataclasses
+from types import MappingProxyType
+
+# The backbone of the 2024 report's global model and Performers: the Keras vision transformer example of 2021.
+ISOTROPIC = MappingProxyType(
+    {
+        "reference": dict(
+            dim=64, depth=8, num_heads=4, key_dim=64, mlp_dim=128, last_activation="gelu", dropout=0.1,
+            pool="flatten", head="mlp", head_dropout=0.5,
+        ),
+        "default": dict(dim=64, depth=8, num_heads=4, mlp_dim=128, dropout=0.1, position_std=0.5),
+    }
+)  # fmt: skip
+
+# Its local model: the Keras Swin example, two blocks and one merging.
+SWIN = MappingProxyType(
+    {
+        "reference": dict(
+            dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, dropout=0.03, out_dropout=0.03,
+            final_norm=False, merge_norm=False,
+        ),
+        "default": dict(
+            dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, drop_path=0.03, final_norm=False,
+            position_std=0.5,
+        ),
+    }
+)  # fmt: skip
+
+# Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
+TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """What the rows of one kind share.
+
+    Args:
+        reference, default: sizes and options of the two profiles.
+        images: what images of a known size, `(height, width)`, need. Any other size is cut by `max_tokens`.
+        max_tokens: the smallest patch, or stride of a convolutional stem, is taken that leaves at most so many tokens.
+        rules: `(axis, choice, entries)`: what a choice, a row's or a caller's, brings along; later rules go over earlier ones.
+    """
+
+    reference: dict
+    default: dict
+    images: dict = dataclasses.field(default_factory=dict)
+    max_tokens: int = 256
+    rules: tuple = ()
+
+
+# Hybrid X-formers 2022: what each embedding, kernel and kind of position means throughout that paper.
+HYBRID = (
+    ("embed", "conv", dict(filters=(32, 64), conv_activation=None)),
+    ("kernel", "softmax", dict(qkv_bias=False)),
+    ("kernel", "performer", dict(m=110, qkv_bias=True)),
+    ("kernel", "linformer", dict(m=64, share="kv", tie_kv=True, kv_heads=1, qkv_bias=False)),
+    ("kernel", "nystrom", dict(m=64, iterations=6, convolution=33, runs="front", qkv_bias=False)),
+    ("position", "rope", dict(turn_prefix=True, pairing="interleaved", kv_heads=None)),
+)
+COMPACT_STEM = dict(filters=(64, 64), conv_activation="relu", conv_last=True, conv_bias=False, conv_pool=3)
+
+BODY = dict(dim=128, depth=4, num_heads=4, key_dim=32, mlp_dim=256, norm_epsilon=1e-5)
+FLAT = BODY | dict(position="learned", prefix=1, pool="first")
+BARE = BODY | dict(embed="conv", position="none", norm="none", final_norm=False)
+COMPACT = BODY | dict(embed="conv", position="learned", pool="sequence", mlp_dim=512, ffn_norm="both", drop_path=0.1)
+STAGES = BODY | dict(
+    dim=(128, 128, 128), depth=(1, 1, 2), embed="conv", position="none", norm_layer="channel", final_norm=False, reduce="conv",
+    reduce_stride=1, reduce_norm="channel",
+)  # fmt: skip
+POOLING = FLAT | dict(dim=(128, 256), depth=(2, 2), reduce="depthwise", reduce_pointwise=True)
+
+
+def hybrid(body: dict, *rules, **released) -> Family:
+    """A family of that paper, `released` being the starts of its weights in the released code."""
+    return Family(body | {"init": "fan_in"} | released, body, max_tokens=1024, rules=HYBRID + rules)
+
+
+FAMILIES = MappingProxyType(
+    {
+        "isotropic": Family(
+            **ISOTROPIC,
+            images={
+                (32, 32): dict(resize=72, patch=6),
+                (28, 28): dict(patch=4),
+                (8, 8): TINY | dict(depth=2, mlp_dim=96),
+            },
+        ),
+        "swin": Family(
+            **SWIN,
+            images={
+                (32, 32): dict(patch=2, window=2, shift=1),
+                (28, 28): dict(patch=2, window=2, shift=1),
+                (8, 8): TINY | dict(dim=(48, 96), mlp_dim=96, window=4, shift=2),
+            },
+        ),
+        "vix": hybrid(FLAT, position_std=1.0, token_std=1.0),
+        "levix": hybrid(BARE),
+        "ccx": hybrid(
+            COMPACT,
+            ("embed", "conv", COMPACT_STEM),
+            ("kernel", "softmax", dict(attention_dropout=0.1)),
+            init="small",
+            position_std=0.2,
+        ),
+        "cvx": hybrid(
+            STAGES,
+            ("embed", "conv", dict(filters=(), conv_norm="channel")),
+            ("mixer", "conv_attention", dict(key_dim=64)),
+        ),
+        "pix": hybrid(POOLING, position_std=1.0, token_std=1.0),
+    }
+)
+
+
+def geometry(family: str, input_shape) -> dict:
+    """`patch`, and `strides` of a stem of three convolutions, for images of any size; and whatever else the family says of it."""
+    rows, columns = input_shape[:2]
+    found = FAMILIES[family]
+    if (rows, columns) in found.images:
+        return dict(found.images[rows, columns])
+    for patch in range(1, min(rows, columns) + 1):
+        if rows % patch == 0 and columns % patch == 0 and rows * columns <= found.max_tokens * patch**2:
+            return {"patch": patch}
+    return {"patch": 1}
+
+
+def strides(patch: int, convolutions: int) -> tuple[int, ...]:
+    """Steps of so many convolutions that shrink a map as much as a patch of that side: (2, 1, 1), (2, 2, 1), (3, 1, 1)."""
+    steps = [1] * convolutions
+    for place in range(convolutions - 1):
+        if patch % 2 == 0:
+            steps[place], patch = 2, patch // 2
+    steps[steps.index(1) if 1 in steps else -1] *= patch
+    return tuple(steps)
