@@ -27,7 +27,6 @@ class Row:
     counting: str = "trainable"
 
 
-
 # In words what the rows of the 2022 paper are made of, and what differs from its released code.
 BODIES = {
     "vix": "ViT of 4 blocks",
