@@ -13,9 +13,10 @@ DATASETS = {"cifar10": "CIFAR-10", "tiny_imagenet": "Tiny ImageNet"}
 NOTE = (
     "Left of each pair what the paper prints, right what was measured here. Parameters: without tokens in front, positions, "
     "Linformer's projections and the factors of CvT's norms. Size: the paper's estimate for one image, neither a file nor "
-    "memory. Top-1 and top-5 of the paper are those of its best epoch on the test images, cut off after two decimals; "
-    "ours are of the final weights. A dash: not published in a source at hand, or not run here. Memory is the peak of the "
-    "process, that of its data and framework included; the paper's own column was read off a monitor of the GPU at another batch size."
+    "memory. Top-1 and top-5 of the paper are those of its best epoch on the test images, cut off after two decimals; ours "
+    "are of the final weights. A dash: not published in a source at hand, or not run here. Memory is the peak of the "
+    "process, that of its data and framework included; the paper's own column was read off a monitor of the GPU at another "
+    "batch size."
 )
 LOGGED = (
     "Epoch 1 (train / test accuracy) and the best epoch as the released notebooks logged them, on a Tesla P100. Our first "
