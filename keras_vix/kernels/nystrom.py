@@ -4,7 +4,6 @@ import itertools
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from .. import checks
@@ -137,21 +136,12 @@ def _run_sums(x, sizes):
 def convolve(v, taps):
     """Depth-wise convolution along the tokens, zeros beyond them: `(..., heads, n, width), (size, heads) -> same as the first`.
 
-    Computed as products of blocks of tokens with a band matrix, far faster on a CPU than a convolution of so few channels.
+    The heads are the channels of pictures `(width, n)`.
     """
-    size, tokens, width = taps.shape[0], v.shape[-2], v.shape[-1]
-    block = max(32, size - 1)
-    blocks = -(-tokens // block)
-    place = np.arange(block + size - 1)[None] - np.arange(block)[:, None]  # which tap meets which token of the block
-    inside = (place >= 0) & (place < size)
-    band = ops.take(ops.transpose(taps), np.where(inside, place, 0), axis=-1) * ops.convert_to_tensor(inside.astype("float32"))
-    reach = size // 2
-    v = ops.pad(v, [(0, 0)] * (len(v.shape) - 2) + [(reach, (blocks + 1) * block - tokens - reach), (0, 0)])
-    lead = ops.shape(v)[:-2]
-    v = ops.reshape(v, (*lead, blocks + 1, block, width))
-    v = ops.concatenate([v[..., :-1, :, :], v[..., 1:, : size - 1, :]], axis=-2)
-    out = ops.matmul(ops.expand_dims(band, -3), v)  # (heads, 1, block, block + size - 1)
-    return ops.reshape(out, (*lead, blocks * block, width))[..., :tokens, :]
+    shape, (heads, n, width) = ops.shape(v), v.shape[-3:]
+    v = ops.transpose(ops.reshape(v, (-1, heads, n, width)), (0, 3, 2, 1))
+    out = ops.depthwise_conv(v, taps[None, :, :, None], padding="same", data_format="channels_last")
+    return ops.reshape(ops.transpose(out, (0, 3, 2, 1)), shape)
 
 
 def _zero(x, mask):
