@@ -75,8 +75,7 @@ SETTINGS = (
 # What a CSV adds for whoever computes with it.
 EXTRA = (
     "m", "status", "message", "dataset", "profile", "seed", "batch_size", "train_images", "validation_images",
-    "test_images", "test_top5", "published_parameters", "published_megabytes",
-    "median_step_seconds", "first_step_seconds", "steady_epochs",
+    "test_images", "median_step_seconds", "first_step_seconds", "steady_epochs",
     "peak_memory_bytes", "cpu", "cores", "fingerprint",
 )
 TERMINAL = (
@@ -93,9 +92,13 @@ def varying(rows: Sequence[Row]) -> tuple[Column, ...]:
 def columns_of(rows: Sequence[Row]) -> tuple[Column, ...]:
     """The name, the settings in which rows differ, then the measurements, those last that only some rows have."""
     plain = all(row.get("published_parameters") == row.get("trainable_parameters") for row in rows)
-    shown = [c for c in SOMETIMES if not (plain and c.key == "published_parameters")]
-    extra = tuple(c for c in shown if any(row.get(c.key) is not None for row in rows))
+    extra = tuple(c for c in given(rows) if not (plain and c.key == "published_parameters"))
     return COLUMNS[:1] + varying(rows) + COLUMNS[1:] + extra
+
+
+def given(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Of the columns that not every row has those that some row has."""
+    return tuple(c for c in SOMETIMES if any(row.get(c.key) is not None for row in rows))
 
 
 def failed(row: Row) -> bool:
@@ -154,8 +157,8 @@ def safe(value: Any) -> Any:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """All columns under their keys, numbers in full, one line a row."""
-    keys = [column.key for column in COLUMNS]
+    """All columns that some row has under their keys, numbers in full, one line a row."""
+    keys = [column.key for column in COLUMNS + given(rows)]
     keys += [key for key in EXTRA if key not in keys]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

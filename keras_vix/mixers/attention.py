@@ -90,20 +90,21 @@ class Attention(Layer):
         if projection is not None and not takes(self.kernel, "projection"):
             raise ValueError(f"`projection` is for Linformer(share='layer'). Received: kernel={type(self.kernel).__name__}.")
         mask = check_mask(mask, key.shape[1])
+        own = mask if query is key else None  # of the queries
         shared = {} if projection is None else {"projection": projection}
         if self._early:
             out = self._compressed(query, key, value, mask, shared)
         else:
-            out = self._projected(query, key, value, mask, shared)
-        return self.drop(self._project("out", merge_heads(out)))
+            out = self._projected(query, key, value, mask, own, shared)
+        return self.drop(self._project("out", merge_heads(out), own))
 
-    def _project(self, name, x):
-        """The sub-layer `query`, `key`, `value` or `out` applied to tokens."""
+    def _project(self, name, x, mask=None):
+        """The sub-layer `query`, `key`, `value` or `out` applied to tokens, of which `mask` says which take part."""
         return getattr(self, name)(x)
 
-    def _keys_values(self, name, x):
+    def _keys_values(self, name, x, mask):
         """Heads of keys or values, one for each head of queries: `(batch, keys, dim) -> (batch, num_heads, keys, width)`."""
-        return self._spread(split_heads(self._project(name, x), self.kv_heads or self.num_heads))
+        return self._spread(split_heads(self._project(name, x, mask), self.kv_heads or self.num_heads))
 
     def _spread(self, x):
         groups = self.num_heads // (self.kv_heads or self.num_heads)
@@ -114,9 +115,9 @@ class Attention(Layer):
         """Whether tokens are compressed before keys and values are made of them; rotary positions have to come first."""
         return self.kernel.compresses and self.rope is None
 
-    def _projected(self, query, key, value, mask, shared):
-        q, k = split_heads(self._project("query", query), self.num_heads), self._keys_values("key", key)
-        v = k if self.tie_kv else self._keys_values("value", value)
+    def _projected(self, query, key, value, mask, own, shared):
+        q, k = split_heads(self._project("query", query, own), self.num_heads), self._keys_values("key", key, mask)
+        v = k if self.tie_kv else self._keys_values("value", value, mask)
         if self.rope is not None:
             q, k = self.rope(q), self.rope(k)
         return self.kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1), **shared)

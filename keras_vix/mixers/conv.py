@@ -14,7 +14,7 @@ class ConvAttention(Layer):
     """Attention after depth-wise convolutions of the grid: `(batch, rows * columns, dim) -> (batch, rows * columns, dim)`.
 
     Called as `layer(x, mask=None)`; `mask` is boolean `(batch, rows * columns)`, true for the tokens that take part: the others
-    are zeros to the convolutions too. A convolution, without bias, and a batch normalisation make the tokens of the
+    are zeros to the convolutions too, and in no statistics. A convolution, without bias, and a batch normalisation make the tokens of the
     queries, and another pair those of keys and values; then attention as usual.
 
     Args:
@@ -89,8 +89,9 @@ class ConvAttention(Layer):
             x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
         reach, channels = self.conv_size // 2, x.shape[-1]
         board = ops.pad(ops.reshape(x, (-1, *self.grid, channels)), ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-        query = self.query_norm(self.query_conv(board), training=training)
-        value = self.key_norm(self.key_conv(board), training=training)
+        alive = None if mask is None else ops.reshape(mask, (-1, *self.grid))
+        query = self.query_norm(self.query_conv(board), training=training, mask=alive)
+        value = self.key_norm(self.key_conv(board), training=training, mask=alive)
         query, value = (ops.reshape(x, (-1, n, channels)) for x, n in ((query, x.shape[1]), (value, self._keys())))
         return self.attention(query, value, mask=mask, training=training)
 

@@ -12,7 +12,8 @@ from .attention import Attention
 class LeViTAttention(Attention):
     """Attention with a batch normalisation after each projection and an activation before the last: `(batch, n, dim) -> same`.
 
-    Called as `Attention`. The factors of the last normalisation start at 0, so a residual block starts as the identity.
+    Called as `Attention`. Statistics are of the tokens that take part: all but the masked ones. The factors of the last
+    normalisation start at 0, so a residual block starts as the identity.
 
     Args:
         num_heads, key_dim, kernel, rope, use_bias, out_dropout, qkv_bias, kv_heads, tie_kv: as in `Attention`.
@@ -61,6 +62,6 @@ class LeViTAttention(Attention):
     def _early(self) -> bool:
         return False  # statistics are of all tokens, not of compressed ones
 
-    def _project(self, name, x):
+    def _project(self, name, x, mask=None):
         x = self.activation(x) if name == "out" else x
-        return getattr(self, f"{name}_norm")(super()._project(name, x))
+        return getattr(self, f"{name}_norm")(super()._project(name, x), mask=mask)

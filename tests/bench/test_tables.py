@@ -89,6 +89,8 @@ def test_published_counts_and_top_five_are_columns_where_a_row_has_them():
     assert titles(plain)[-1] == "Device"
     assert titles(plain, more)[-3:] == ["Test top-5", "Published count", "Published size (MB)"]
     assert "| 0.9900 | 100 | 209.39 |" in tables.to_markdown([plain, more])
+    keys = {key: set(csv.DictReader(tables.to_csv(rows).splitlines()).fieldnames) for key, rows in ((1, [plain]), (2, [plain, more]))}
+    assert keys[2] - keys[1] == {"test_top5", "published_megabytes"}
 
 
 def test_json_records_leave_out_single_steps_only():

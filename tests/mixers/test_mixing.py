@@ -137,6 +137,22 @@ def test_conv_attention_by_hand(stride, keys):
     assert layer.multiply_adds((12, 8)) == products
 
 
+@pytest.mark.parametrize("layer", [LeViTAttention(2), LeViTAttention(2, tie_kv=True, kv_heads=1), ConvAttention(2, grid=GRID)])
+def test_masked_tokens_are_in_no_statistics(layer):
+    mask = np.ones((2, 12), bool)
+    mask[:, 9:] = mask[0, 2] = False
+    layer(X)
+    disturb(layer)
+    start, seen = weights(layer), []
+    for filling in (0.0, 50.0):
+        layer.set_weights(start)
+        x = np.where(mask[..., None], X, np.float32(filling))
+        out = ops.convert_to_numpy(layer(ops.convert_to_tensor(x), mask=ops.convert_to_tensor(mask), training=True))
+        seen.append([out[mask], *weights(layer)])
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(seen[0][1:], start))  # training moves the statistics
+    assert all(np.abs(a - b).max() <= 1e-5 for a, b in zip(*seen))
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
