@@ -1,4 +1,4 @@
-"""Published tables, printed beside what was measured here. The numbers are data, in `published/`."""
+"""Published tables, printed beside what was measured here. The numbers are data, in `studies/`."""
 
 import csv
 import importlib.resources
@@ -25,8 +25,8 @@ LOGGED = (
 
 
 def read(name: str) -> list[dict[str, str]]:
-    """The rows of a data file in `published/`, as text under its headings."""
-    with (importlib.resources.files(__package__) / "published" / f"{name}.csv").open(encoding="utf-8") as file:
+    """The rows of a data file in `studies/`, as text under its headings."""
+    with (importlib.resources.files(__package__) / "studies" / f"{name}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

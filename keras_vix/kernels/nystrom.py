@@ -72,7 +72,7 @@ class Nystrom(Kernel):
 
     def call(self, q, k, v, mask=None):
         q, k, v = promote(q), promote(k), _zero(promote(v), mask)
-        whole = self.m >= q.shape[-2] == k.shape[-2]
+        whole = self._whole(q.shape[-2], k.shape[-2])
         out = attend(q, k, v, _rows(mask)) if whole else self._through_landmarks(q, k, v, mask)
         if self.convolution is not None:
             out = out + convolve(v, promote(ops.convert_to_tensor(self.residual)))
@@ -88,6 +88,10 @@ class Nystrom(Kernel):
         right = attend(q_mean, k, v, _rows(mask))  # (..., m, width)
         return attend(q, k_mean, ops.matmul(pseudo_inverse(middle, self.iterations), right), alive)
 
+    def _whole(self, q_tokens: int, k_tokens: int) -> bool:
+        """Whether every token is a landmark."""
+        return self.m >= q_tokens == k_tokens
+
     def _sizes(self, tokens: int) -> tuple[int, ...]:
         """Lengths of the runs of tokens."""
         if self.runs == "even":
@@ -99,9 +103,11 @@ class Nystrom(Kernel):
     def multiply_adds(self, q_shape, k_shape, v_shape):
         heads, width, m = math.prod(q_shape[:-2]), q_shape[-1], len(self._sizes(k_shape[-2]))
         q_tokens, k_tokens = q_shape[-2], k_shape[-2]
-        inverse = 4 * self.iterations * m**3 + m * m * width
-        rows = m * width * (2 * q_tokens + 2 * k_tokens + m)
-        return heads * (inverse + rows) + math.prod(v_shape) * (self.convolution or 0)
+        if self._whole(q_tokens, k_tokens):
+            products = 2 * q_tokens * k_tokens * width
+        else:
+            products = 4 * self.iterations * m**3 + m * m * width + m * width * (2 * q_tokens + 2 * k_tokens + m)
+        return heads * products + math.prod(v_shape) * (self.convolution or 0)
 
 
 def even(tokens: int, m: int) -> tuple[int, ...]:

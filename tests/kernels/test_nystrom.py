@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_vix.kernels import Nystrom
+from keras_vix.kernels import Nystrom, Softmax
 from keras_vix.kernels.nystrom import convolve, even, landmarks
 from keras_vix.ops.inverse import pseudo_inverse
 
@@ -104,6 +104,13 @@ def test_runs_from_the_front_equal_masked_padding():
     front = Nystrom(m=4, iterations=20, runs="front")(q, k, v)
     even_runs = Nystrom(m=4, iterations=20)(*padded, mask=np.broadcast_to(mask, (2, 1, 8)))
     assert np.abs(np.array(front) - np.array(even_runs)[:, :, 1:]).max() <= 1e-5
+
+
+def test_multiply_adds_are_of_what_runs():
+    shape = (2, 12, 8)
+    assert Nystrom(4, 6).multiply_adds(shape, shape, shape) == 2 * (6 * 4 * 4**3 + 4 * 4 * 8 + 4 * 8 * (4 * 12 + 4))
+    for m in (12, 64):  # exact attention
+        assert Nystrom(m, 6, 3).multiply_adds(shape, shape, shape) == Softmax().multiply_adds(shape, shape, shape) + 3 * 2 * 12 * 8
 
 
 @pytest.mark.parametrize("tokens", [5, 32, 65])
