@@ -93,6 +93,13 @@ HYBRID_RUNS = MappingProxyType(
         "hybrid_vin_rope": dict(batch_size=192),
     }
 )
+# Its longer runs on Tiny ImageNet.
+HYBRID_TINY = MappingProxyType(
+    {
+        **{name: dict(epochs=150, batch_size=192) for name in ("levit", "levip", "levil", "levin")},
+        **{name: dict(epochs=150, batch_size=160) for name in ("ccp", "ccn", "cvt", "cvp", "cvl", "cvn")},
+    }
+)
 
 MODERN = dict(schedule="cosine", warmup=0.1, clip_norm=1.0)
 
@@ -121,7 +128,7 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
     if profile == "default":
         start |= MODERN | SMALL.get(dataset, {})
     elif row.family not in COLUMBIA:
-        start = HYBRID | HYBRID_RUNS.get(preset, {})
+        start = HYBRID | HYBRID_RUNS.get(preset, {}) | (HYBRID_TINY.get(preset, {}) if dataset == "tiny_imagenet" else {})
     elif dataset in ("cifar10", "cifar100"):
         start["augment"] = "flip" if row.family == "swin" else "reference_cifar"
     elif row.family == "swin":

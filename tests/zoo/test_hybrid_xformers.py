@@ -95,6 +95,9 @@ def test_recipes_of_the_released_code():
     assert (made.optimizer, made.learning_rate, made.weight_decay, made.decay_all, made.schedule) == ("adamw", 1e-3, 0.01, True, "constant")
     assert (made.epochs, made.batch_size, made.augment, made.optimizer_epsilon) == (100, 512, "none", 1e-8)
     assert recipe("fnet").schedule == "cosine"
+    tiny = [recipe(name, "tiny_imagenet", "reference") for name in ("levin", "ccp", "cct")]
+    assert [(one.epochs, one.batch_size) for one in tiny] == [(150, 192), (150, 160), (40, 48)]
+    assert recipe("ccp", "cifar10", "reference").epochs == 40
     model = keras_vix.build("vit", dataset="digits", profile="reference")
     assert model.optimizer.epsilon == 1e-8 and model.optimizer._use_weight_decay(model.get_layer("position").table)
     model = keras_vix.build("vit", dataset="digits")
