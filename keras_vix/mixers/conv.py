@@ -14,8 +14,8 @@ class ConvAttention(Layer):
     """Attention after depth-wise convolutions of the grid: `(batch, rows * columns, dim) -> (batch, rows * columns, dim)`.
 
     Called as `layer(x, mask=None)`; `mask` is boolean `(batch, rows * columns)`, true for the tokens that take part: the others
-    are zeros to the convolutions too, and in no statistics. A convolution, without bias, and a batch normalisation make the tokens of the
-    queries, and another pair those of keys and values; then attention as usual.
+    are zeros to the convolutions too, and in no statistics. A convolution, without bias, and a batch normalisation make the
+    tokens of the queries, and another pair those of keys and values; then attention as usual.
 
     Args:
         num_heads, key_dim, kernel, use_bias, out_dropout, qkv_bias: as in `Attention`.
