@@ -1,6 +1,7 @@
 # make benchmark      trains ten models on the bundled digits and prints the comparison
 # make test           the whole default test suite
 # make test-backends  laws, kernels, mixers, ops and parts under TensorFlow, JAX and torch
+# make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
 # All set up what they need themselves, in .venv and .venv-torch; they need Python 3.11 or newer, make and a package index.
 
@@ -12,7 +13,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/train/test_redraw.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers test test-backends lint clean
+.PHONY: benchmark bench-peers test test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench benchmarks/digits.toml --out runs/digits
@@ -30,6 +31,10 @@ test-backends: .venv/installed-test .venv-torch/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
 	KERAS_BACKEND=torch $(TORCH)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
+
+test-parity: .venv-torch/installed
+	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt transformers
+	KERAS_BACKEND=torch $(TORCH)/python -m pytest tests/parity
 
 lint: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt flake8

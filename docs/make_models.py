@@ -2,8 +2,12 @@
 
 import pathlib
 
+import keras
+
 import keras_vix
-from keras_vix.zoo import PRESETS
+from keras_vix.zoo import PRESETS, assemble, configure
+from keras_vix.zoo.configure import default_dataset
+from keras_vix.zoo.count import multiply_adds, published_parameters, tokens, trainable_parameters
 from keras_vix.zoo.presets import HYBRIDS, MIXING
 
 DATASETS = ("digits", "mnist", "cifar10")
@@ -26,9 +30,8 @@ def page() -> str:
         "",
     ]
     hybrids = {name: row for name, row in PRESETS.items() if row.counting == "modules"}
-    for name, row in PRESETS.items():
-        if name in hybrids:
-            continue
+    study = {name: row for name, row in PRESETS.items() if row.family in ("isotropic", "swin")}
+    for name, row in study.items():
         lines += [f"## `{name}`", "", f"{row.title[0].upper()}{row.title[1:]}.", "", f"Source: {row.source}."]
         lines += ["", f"Differs: {row.differs}."] if row.differs else []
         lines += ["", "| data | profile | parameters | tokens | multiply-adds |", "|:---|:---|---:|---:|---:|"]
@@ -37,7 +40,38 @@ def page() -> str:
                 d = keras_vix.describe(name, dataset=dataset, profile=profile)
                 lines.append(f"| {dataset} | {profile} | {d.trainable_parameters:,} | {d.tokens} | {d.multiply_adds:,} |")
         lines.append("")
-    return "\n".join([*lines, *hybrid_section(hybrids)])
+    rest = {name: row for name, row in PRESETS.items() if name not in hybrids | study}
+    large = {name for name in rest if default_dataset(name) == "imagenet"}
+    lines += hybrid_section(hybrids)
+    lines += large_section("Vision transformers for ImageNet", "224 x 224 pixels, 1,000 classes", large, rest)
+    lines += large_section("Vision transformers for small images", "CIFAR-10", set(rest) - large, rest)
+    return "\n".join(lines)
+
+
+def large_section(title: str, data: str, names, rows) -> list[str]:
+    """One table for models of which only the shapes are made: the largest would fill more than a gigabyte."""
+    lines = [
+        f"## {title}",
+        "",
+        f"On {data}, both profiles alike. Counted are trainable parameters; `as published` says where the source counts others.",
+        "",
+        "| preset | what | parameters | as published | tokens | multiply-adds | source |",
+        "|:---|:---|---:|---:|---:|---:|:---|",
+    ]
+    for name, row in rows.items():
+        if name not in names:
+            continue
+        with keras.StatelessScope(initialize_variables=False):
+            model = assemble(configure(name, init="keras"), name)
+        own, published = trainable_parameters(model), published_parameters(model, row.counting)
+        lines.append(
+            f"| `{name}` | {row.title} | {own:,} | {f'{published:,}' if published != own else ''} | {tokens(model):,} "
+            f"| {multiply_adds(model):,} | {row.source} |"
+        )
+    differs = dict.fromkeys((row.family, row.differs) for name, row in rows.items() if name in names and row.differs)
+    lines += ["", *(f"- `{family}`: {words}." for family, words in differs), ""]
+    keras.utils.clear_session()  # Keras would give the weights without values some later
+    return lines
 
 
 def hybrid_section(hybrids) -> list[str]:

@@ -109,3 +109,15 @@ DATASETS: dict[str, Facts] = {
         source="Tiny ImageNet, Stanford CS231n, 2015",
     ),
 }
+
+# A size to build models for; its images are not read here.
+IMAGENET = Facts(
+    name="imagenet",
+    input_shape=(224, 224, 3),
+    classes=1000,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    flip=True,
+    class_names=(),
+    source="ImageNet-1k, Russakovsky et al. 2015",
+)

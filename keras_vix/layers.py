@@ -5,7 +5,7 @@ Those named after a method only choose a kernel for the one attention mixer; the
 
 from . import checks
 from .base import Layer, make_seed, register
-from .kernels import Linformer, Nystrom, Performer, Softmax
+from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
     Attention,
     ConvAttention,
@@ -19,6 +19,8 @@ from .mixers import (
 from .parts import (
     MLP,
     ChannelNorm,
+    ClassAttention,
+    ClassAttentionPool,
     ConvEmbedding,
     ConvReduction,
     DepthwiseReduction,
@@ -29,6 +31,8 @@ from .parts import (
     Residual,
     RotaryEmbedding,
     SequencePool,
+    ShiftedPatchEmbedding,
+    ShiftedPatchReduction,
     SinCosPosition,
     TokenProjection,
     Tokens,
@@ -147,9 +151,71 @@ class NystromAttention(Attention):
         self.runs = runs
 
 
+@register
+class LocalitySelfAttention(Attention):
+    """Multi-head attention of each token to all but itself, with a learned scale: `(batch, n, dim) -> (batch, n, dim)`.
+
+    Called as `layer(query, value=None, key=None, mask=None)`.
+
+    Args:
+        num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
+        learned_scale, diagonal, dropout: as in `LSA`.
+
+    Source: Lee et al. 2021, arXiv:2112.13492, section 3.2.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        key_dim: int | None = None,
+        learned_scale: bool = True,
+        diagonal: bool = False,
+        dropout: float = 0.0,
+        rope: Layer | None = None,
+        use_bias: bool = True,
+        out_dropout: float = 0.0,
+        **kwargs,
+    ):
+        kernel = LSA(learned_scale, diagonal, dropout, name="kernel", dtype=kwargs.get("dtype"))
+        super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
+        self.learned_scale, self.diagonal, self.dropout = learned_scale, diagonal, dropout
+
+
+@register
+class TalkingHeadsAttention(Attention):
+    """Multi-head attention whose heads are mixed before and after the softmax: `(batch, n, dim) -> (batch, n, dim)`.
+
+    Called as `layer(query, value=None, key=None, mask=None)`.
+
+    Args:
+        num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
+        mix_bias, mix_std, dropout: as in `TalkingHeads`.
+
+    Source: Shazeer et al. 2020, arXiv:2003.02436.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        key_dim: int | None = None,
+        mix_bias: bool = True,
+        mix_std: float = 0.02,
+        dropout: float = 0.0,
+        rope: Layer | None = None,
+        use_bias: bool = True,
+        out_dropout: float = 0.0,
+        **kwargs,
+    ):
+        kernel = TalkingHeads(mix_bias, mix_std, dropout=dropout, name="kernel", dtype=kwargs.get("dtype"))
+        super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
+        self.mix_bias, self.mix_std, self.dropout = mix_bias, mix_std, dropout
+
+
 __all__ = [
-    "MLP", "Attention", "ChannelNorm", "ConvAttention", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FourierMixing",
-    "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D",
-    "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
-    "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition", "Softmax", "TokenMLP", "TokenProjection", "Tokens",
+    "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding", "ConvReduction",
+    "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention",
+    "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom", "NystromAttention",
+    "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding",
+    "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "Softmax",
+    "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

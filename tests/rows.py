@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_vix.base import Layer
-from keras_vix.kernels import Linformer, Nystrom, Performer, Softmax
+from keras_vix.kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from keras_vix.mixers import (
     Attention,
     ConvAttention,
@@ -16,6 +16,7 @@ from keras_vix.mixers import (
 from keras_vix.parts import (
     MLP,
     ChannelNorm,
+    ClassAttentionPool,
     ConvEmbedding,
     ConvReduction,
     DepthwiseReduction,
@@ -29,6 +30,8 @@ from keras_vix.parts import (
     PatchMerging,
     RotaryEmbedding,
     SequencePool,
+    ShiftedPatchEmbedding,
+    ShiftedPatchReduction,
     SinCosPosition,
 )
 
@@ -92,6 +95,11 @@ KERNEL_ROWS = [
     Row("kernel", "nystrom/uneven", Nystrom, {"m": 5, "iterations": 6}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/front", Nystrom, {"m": 5, "iterations": 6, "runs": "front"}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/convolution", Nystrom, {"m": 4, "convolution": 3, "iterations": 6}, QKV, "masks", scale=0.5),
+    Row("kernel", "lsa", LSA, {}, QKV, "permutes exact masks cross"),
+    Row("kernel", "lsa/diagonal", LSA, {"diagonal": True}, QKV, "permutes exact masks cross", {"diagonal": True}),
+    Row("kernel", "lsa/plain", LSA, {"learned_scale": False}, QKV, "permutes exact masks cross"),
+    Row("kernel", "talking_heads", TalkingHeads, {"mix_std": 0.5}, QKV, "permutes masks cross"),
+    Row("kernel", "talking_heads/lsa", TalkingHeads, {"mix_std": 0.5, "mix_bias": False, "learned_scale": True, "diagonal": False}, QKV, "permutes masks cross"),
 ]
 
 ROWS = KERNEL_ROWS + [
@@ -132,11 +140,14 @@ ROWS = KERNEL_ROWS + [
     Row("mixer", "window_1d/sliding", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "sliding"}, X, "masks values"),
     Row("embed", "patch", PatchEmbedding, {"dim": DIM, "patch": 2}, IMAGE),
     Row("embed", "patch/resized", PatchEmbedding, {"dim": DIM, "patch": 3, "resize": 12}, IMAGE),
+    Row("embed", "patch/overlap", PatchEmbedding, {"dim": DIM, "patch": 3, "patch_stride": 2, "patch_norm": "layer"}, IMAGE),
+    Row("embed", "spt", ShiftedPatchEmbedding, {"dim": DIM, "patch": 2}, IMAGE),
     Row("embed", "conv", ConvEmbedding, {"dim": DIM, "filters": (4,), "strides": (1, 2)}, IMAGE),
     Row("embed", "conv/pooled", ConvEmbedding, {"dim": DIM, "filters": (4,), "strides": (1, 2), "conv_activation": "relu", "conv_last": True, "conv_bias": False, "conv_pool": 3}, IMAGE),
     Row("embed", "conv/normed", ConvEmbedding, {"dim": DIM, "filters": (), "strides": (2,), "conv_norm": "channel"}, IMAGE),
     Row("norm", "channel", ChannelNorm, {}, X),
     Row("position", "learned", LearnedPosition, {}, X),
+    Row("position", "learned/places", LearnedPosition, {"prefix": 2, "place_prefix": False}, X),
     Row("position", "sincos", SinCosPosition, {"grid": GRID}, X),
     Row("position", "rope", RotaryEmbedding, {}, QKV),
     Row("position", "rope/2d", RotaryEmbedding, {"axes": 2, "grid": (3, 5), "prefix": 1, "pairing": "interleaved"}, QKV),
@@ -145,6 +156,7 @@ ROWS = KERNEL_ROWS + [
     Row("ffn", "mlp", MLP, {"mlp_dim": 12}, X, "permutes"),
     Row("reduce", "merge", PatchMerging, {"dim": 12, "grid": GRID}, X),
     Row("reduce", "merge/odd", PatchMerging, {"dim": 12, "grid": (2, 5), "merge_norm": False}, (10, DIM)),
+    Row("reduce", "spt", ShiftedPatchReduction, {"dim": 12, "grid": (3, 5), "prefix": 1}, X),
     Row("reduce", "conv", ConvReduction, {"dim": 12, "grid": GRID}, X),
     Row("reduce", "conv/still", ConvReduction, {"dim": 12, "grid": (2, 8), "reduce_stride": 1, "reduce_norm": "channel"}, X),
     Row("reduce", "depthwise", DepthwiseReduction, {"dim": 2 * DIM, "grid": (3, 5), "prefix": 1}, X),
@@ -152,6 +164,8 @@ ROWS = KERNEL_ROWS + [
     Row("pool", "mean", MeanPool, {"prefix": 1}, X),
     Row("pool", "first", FirstPool, {}, X),
     Row("pool", "sequence", SequencePool, {}, X),
+    Row("pool", "class_attention", ClassAttentionPool, {"num_heads": 2, "mlp_dim": 12}, X),
+    Row("pool", "class_attention/talks", ClassAttentionPool, {"num_heads": 2, "mlp_dim": 12, "kernel": TalkingHeads(mix_std=0.5, learned_scale=True), "class_exact": False, "class_sees_itself": False, "class_scale": 0.1}, X),
     Row("pool", "flatten", FlattenPool, {}, X),
     Row("head", "linear", LinearHead, {"classes": 5}, (DIM,)),
     Row("head", "mlp", MLPHead, {"classes": 5, "hidden": (7, 6)}, (DIM,)),

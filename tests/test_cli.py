@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from keras_vix import cli, list_models
+from keras_vix.zoo import PRESETS
 from keras_vix.bench import runner
 
 SUITE = 'dataset = "digits"\n[[rows]]\npreset = "performer_relu"\nm = 8\n'
@@ -115,10 +116,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(elsewhere, capsys):
     assert files(elsewhere) == []
 
 
-def test_without_suite_and_models_all_presets_run_on_digits(capsys):
+def test_without_suite_and_models_the_comparison_runs_on_digits(capsys):
     assert cli.main(["bench", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list_models()
+    assert tuple(line.split()[0] for line in lines[1:]) == cli.COMPARISON and set(cli.COMPARISON) <= set(list_models())
+    assert [name for name in list_models() if PRESETS[name].family in ("isotropic", "swin")] == list(cli.COMPARISON)
 
 
 def test_a_failed_row_gives_exit_code_1_and_a_page(elsewhere, fake_command, capsys):

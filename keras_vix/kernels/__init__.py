@@ -2,6 +2,7 @@
 
 from .base import Kernel
 from .linformer import Linformer
+from .mixed import LSA, TalkingHeads
 from .nystrom import Nystrom
 from .performer import Performer
 from .softmax import Softmax
@@ -11,6 +12,8 @@ KERNELS = {
     "performer": Performer,
     "linformer": Linformer,
     "nystrom": Nystrom,
+    "lsa": LSA,
+    "talking_heads": TalkingHeads,
 }
 
-__all__ = ["KERNELS", "Kernel", "Linformer", "Nystrom", "Performer", "Softmax"]
+__all__ = ["KERNELS", "LSA", "Kernel", "Linformer", "Nystrom", "Performer", "Softmax", "TalkingHeads"]

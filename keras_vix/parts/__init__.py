@@ -1,5 +1,6 @@
 """Everything a model is made of besides its mixers: one table for each choice."""
 
+from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import LinearHead, MLPHead
@@ -8,18 +9,31 @@ from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
+from .shifted import ShiftedPatchEmbedding, ShiftedPatchReduction
 from .tokens import Prefix, TokenProjection, Tokens
 
-EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding}
+EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding, "spt": ShiftedPatchEmbedding}
 POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
 FFNS = {"mlp": MLP}
-REDUCES = {"merge": PatchMerging, "conv": ConvReduction, "depthwise": DepthwiseReduction}
-POOLS = {"mean": MeanPool, "first": FirstPool, "sequence": SequencePool, "flatten": FlattenPool}
+REDUCES = {
+    "merge": PatchMerging,
+    "conv": ConvReduction,
+    "depthwise": DepthwiseReduction,
+    "spt": ShiftedPatchReduction,
+}
+POOLS = {
+    "mean": MeanPool,
+    "first": FirstPool,
+    "sequence": SequencePool,
+    "flatten": FlattenPool,
+    "class_attention": ClassAttentionPool,
+}
 HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
-    "ChannelNorm", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool", "FlattenPool", "LearnedPosition",
-    "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding",
-    "SequencePool", "SinCosPosition", "TokenProjection", "Tokens",
+    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
+    "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
+    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
+    "TokenProjection", "Tokens",
 ]  # fmt: skip

@@ -16,38 +16,72 @@ class PatchEmbedding(Layer):
         dim: width of a token.
         patch: side of a patch in pixels, or `(rows, columns)`; it must divide the image.
         resize: side of the image in pixels after a first bilinear resize, or `(rows, columns)`; `None` takes it as it is.
+        patch_stride: pixels from one patch to the next, at most `patch`, for patches that overlap; a rest at the border is left
+            out. `None`: side by side.
+        patch_norm: `layer`, `channel` or `batch`, a normalisation afterwards, or `None`.
+        norm_epsilon: of that normalisation.
 
     Raises:
-        ValueError: at build, if the patch does not divide the image; the message names sides that do.
+        ValueError: at build, if patches side by side do not cover the image; the message names sides that do.
 
-    Source: Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1.
+    Source: Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1; overlap: Heo et al. 2021, arXiv:2103.16302; normalisation: Liu et
+    al. 2021, arXiv:2103.14030.
     """
 
-    def __init__(self, dim: int = 64, patch=4, resize=None, **kwargs):
+    def __init__(
+        self,
+        dim: int = 64,
+        patch=4,
+        resize=None,
+        patch_stride=None,
+        patch_norm: str | None = None,
+        norm_epsilon: float = 1e-6,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.dim = checks.integer("dim", dim)
         self.patch = checks.pair("patch", patch)
         self.resize = resize if resize is None else checks.pair("resize", resize)
+        self.patch_stride = patch_stride if patch_stride is None else checks.pair("patch_stride", patch_stride)
+        self.patch_norm = patch_norm if patch_norm is None else checks.choice("patch_norm", patch_norm, NORM_LAYERS)
+        self.norm_epsilon = checks.number("norm_epsilon", norm_epsilon, 1e-12, 1.0)
 
     def build(self, image_shape):
         size = self.resize or image_shape[1:3]
-        for side, patch in zip(size, self.patch):
-            if side is None or side % patch:
-                raise ValueError(f"`patch` must divide the image. Received: patch={self.patch}, image={size};{_divisors(side)}")
+        stride = self.patch_stride or self.patch
+        if stride == self.patch:
+            check_patch(self.patch, size)
+        elif any(step > side for step, side in zip(stride, self.patch)) or any(p > s for p, s in zip(self.patch, size)):
+            raise ValueError(
+                "Patches must overlap and fit into the image. "
+                f"Received: patch={self.patch}, patch_stride={stride}, image={tuple(size)}."
+            )
         self.projection = keras.layers.Conv2D(
-            self.dim, self.patch, strides=self.patch, kernel_initializer=_fan_in, name="projection", dtype=self.dtype_policy
+            self.dim, self.patch, strides=stride, kernel_initializer=_fan_in, name="projection", dtype=self.dtype_policy
         )
-        self.projection.build((None, *size, image_shape[3]))
+        shape = (None, *size, image_shape[3])
+        self.projection.build(shape)
+        if self.patch_norm:
+            self.norm = make_norm(self.patch_norm, self.norm_epsilon, self, "norm", self.projection.compute_output_shape(shape))
         self.built = True
 
     def call(self, image):
         if self.resize and tuple(image.shape[1:3]) != self.resize:
             image = ops.image.resize(image, self.resize, interpolation="bilinear", data_format="channels_last")
-        return self.projection(image)
+        x = self.projection(image)
+        return self.norm(x) if self.patch_norm else x
 
     def multiply_adds(self, image_shape):
-        rows, columns = self.resize or image_shape[:2]
-        return rows * columns * image_shape[2] * self.dim
+        sides = zip(self.resize or image_shape[:2], self.patch, self.patch_stride or self.patch)
+        rows, columns = ((side - patch) // step + 1 for side, patch, step in sides)
+        return rows * columns * self.patch[0] * self.patch[1] * image_shape[2] * self.dim
+
+
+def check_patch(patch, size) -> None:
+    """Refuse patches that do not divide an image of `size`, `(rows, columns)`."""
+    for side, length in zip(size, patch):
+        if side is None or side % length:
+            raise ValueError(f"`patch` must divide the image. Received: patch={patch}, image={tuple(size)};{_divisors(side)}")
 
 
 def _divisors(side) -> str:

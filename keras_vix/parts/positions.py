@@ -18,21 +18,27 @@ class LearnedPosition(Layer):
         position_std: standard deviation of the start. 0.02, as published, is small beside an embedded patch (by Glorot's
             rule sqrt(2 * 16 / (16 + 64)) = 0.63 for 4 x 4 gray patches of unit variance and 64 channels): the
             tokens have hardly a place until the table has grown, which costs a small model its first epochs.
+        prefix: tokens in front.
+        place_prefix: whether they have a vector too; `False` leaves them as they are.
 
     Source: Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1.
     """
 
-    def __init__(self, position_std: float = 0.02, **kwargs):
+    def __init__(self, position_std: float = 0.02, prefix: int = 0, place_prefix: bool = True, **kwargs):
         super().__init__(**kwargs)
         self.position_std = checks.number("position_std", position_std, 0.0, 100.0)
+        self.prefix = checks.integer("prefix", prefix, 0)
+        self.place_prefix = place_prefix
 
     def build(self, x_shape):
         init = keras.initializers.RandomNormal(stddev=self.position_std)
-        self.table = self.add_weight(name="table", shape=x_shape[1:], initializer=init)
+        self.still = 0 if self.place_prefix else self.prefix
+        self.table = self.add_weight(name="table", shape=(x_shape[1] - self.still, x_shape[2]), initializer=init)
         self.built = True
 
     def call(self, x):
-        return x + ops.cast(self.table, x.dtype)
+        table = ops.cast(self.table, x.dtype)
+        return ops.concatenate([x[:, : self.still], x[:, self.still :] + table], axis=1) if self.still else x + table
 
     def stand_alone(self):
         return [self.table]

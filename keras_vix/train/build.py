@@ -6,7 +6,7 @@ import keras
 
 from ..zoo import Description, assemble, configure
 from ..zoo import describe as describe_model
-from ..zoo.configure import DEFAULT_DATASET
+from ..zoo.configure import default_dataset
 from .compile import compile as compile_model
 from .recipe import NAMES, recipe
 
@@ -29,8 +29,9 @@ def build(
 
     Args:
         preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`.
-        dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10` (default), `cifar100` or `tiny_imagenet`: image shape, classes,
-            pixel statistics, patch size and recipe. For other images give `input_shape` and `classes`.
+        dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `tiny_imagenet` or `imagenet`: image shape, classes,
+            pixel statistics, patch size and recipe; default the one that the preset was published for, `cifar10` or
+            `imagenet`. For other images give `input_shape` and `classes`.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         compile: whether to compile after the preset's recipe.
         steps: training steps altogether, for recipes with a schedule; without them the learning rate is constant, a third of the
@@ -51,7 +52,7 @@ def build(
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
         raise ValueError(f"`name` must be a word without a slash. Received: name={name!r}.")
     config = configure(preset, dataset=dataset, profile=profile, **rest)
-    how = recipe(preset, dataset or DEFAULT_DATASET, profile, **ours)
+    how = recipe(preset, dataset or default_dataset(preset), profile, **ours)
     if steps is None and how.schedule == "cosine" and "learning_rate" not in ours:
         how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY)
     model = assemble(config, name or preset)
@@ -68,7 +69,7 @@ def describe(preset: str, *, dataset: str | None = None, profile: str = "default
         TypeError, ValueError: as `build`.
     """
     ours, rest = divide(overrides)
-    recipe(preset, dataset or DEFAULT_DATASET, profile, **ours)
+    recipe(preset, dataset or default_dataset(preset), profile, **ours)
     return describe_model(preset, dataset=dataset, profile=profile, **rest)
 
 

@@ -14,27 +14,28 @@ from .lookup import lookup
 def assemble(config: Config, name: str) -> keras.Model:
     """The functional model of `config`: raw images, pixels 0 to 255, to logits `(batch, classes)`; not compiled."""
     image = keras.Input(config.input_shape, name="image")
-    x = make(config, "embed", dim=config.dim[0])(normalise(config)(image))
+    x = make(config, "embed", **config.at(0))(normalise(config)(image))
     grid = tuple(x.shape[1:3])
     x = Tokens(name="tokens")(x)
     if config.prefix:
         x = Prefix(config.prefix, config.token_std, name="prefix")(x)
     x = add_positions(config, x, grid)
     shared = shared_projection(config, x)
-    rates = iter(np.linspace(0.0, config.drop_path, sum(config.depth)).tolist())
-    for stage, (dim, depth, num_heads) in enumerate(zip(config.dim, config.depth, config.num_heads)):
+    branches = iter(branch_settings(config))
+    for stage, depth in enumerate(config.depth):
+        sizes = config.at(stage)
         if stage:
-            reduce = make(config, "reduce", name=f"stage{stage}_reduce", dim=dim, grid=grid)
+            reduce = make(config, "reduce", name=f"stage{stage}_reduce", **sizes, grid=grid)
             x, grid = reduce(x), reduce.out_grid
         for block in range(depth):
-            place, rate = f"stage{stage}_block{block}", next(rates)
-            mixer = make_mixer(config, dim, num_heads, grid, seed_of(config, stage, block), block)
-            x = residual(config, mixer, config.norm, rate, f"{place}_mixer")(x, **shared)
-            ffn = make(config, "ffn", mlp_dim=config.mlp_dim or 4 * dim)
-            x = residual(config, ffn, config.ffn_norm or config.norm, rate, f"{place}_ffn")(x)
+            place, branch = f"stage{stage}_block{block}", next(branches)
+            mixer = make_mixer(config, sizes, grid, seed_of(config, stage, block), block)
+            x = residual(config, mixer, config.norm, branch, f"{place}_mixer")(x, **shared)
+            ffn = make(config, "ffn", **sizes, grid=grid)
+            x = residual(config, ffn, config.ffn_norm or config.norm, branch, f"{place}_ffn")(x)
     if config.final_norm:
         x = NORM_LAYERS[config.norm_layer](epsilon=config.norm_epsilon, name="norm")(x)
-    x = make(config, "pool", name="pool")(x)
+    x = make_pool(config, x)
     model = keras.Model(image, make(config, "head", name="head")(x), name=name)
     initialise(model, config.init)
     return model
@@ -46,9 +47,9 @@ def make(config: Config, axis: str, name: str | None = None, **offered):
     offers = {
         **config.options,
         "prefix": config.prefix,
+        "token_std": config.token_std,
         "dropout": config.dropout,
         "classes": config.classes,
-        "key_dim": config.key_dim,
         "norm_epsilon": config.norm_epsilon,
         **offered,
     }
@@ -56,18 +57,29 @@ def make(config: Config, axis: str, name: str | None = None, **offered):
     return part(**named, **({"name": name} if name else {}))
 
 
-def make_mixer(config: Config, dim: int, num_heads: int, grid, seed: int, block: int):
+def make_mixer(config: Config, sizes: dict, grid, seed: int, block: int):
     """The mixer of one block with its kernel and rotation; every second block of windows is shifted."""
     asks = config.asks("mixer")
-    offers = {"dim": dim, "num_heads": num_heads, "grid": grid}
+    offers = {**sizes, "grid": grid}
     if "kernel" in asks:
-        dropout = config.dropout if config.attention_dropout is None else config.attention_dropout
-        offers["kernel"] = make(config, "kernel", name="kernel", seed=seed, dropout=dropout)
+        offers["kernel"] = make_kernel(config, seed)
     if config.position == "rope":
         offers["rope"] = make(config, "position", name="rope", grid=grid)
     if "shift" in asks:
-        offers["shift"] = config.options.get("shift", 0) if block % 2 else 0
+        offers["shift"] = offers.get("shift", config.options.get("shift", 0)) if block % 2 else 0
     return make(config, "mixer", name="mixer", **offers)
+
+
+def make_kernel(config: Config, seed: int):
+    """The kernel of one mixer."""
+    dropout = config.dropout if config.attention_dropout is None else config.attention_dropout
+    return make(config, "kernel", name="kernel", seed=seed, dropout=dropout)
+
+
+def make_pool(config: Config, x):
+    """Tokens to one vector; a pool with attention of its own gets the sizes of the last stage and a kernel."""
+    kernel = {"kernel": make_kernel(config, seed_of(config, len(config.depth), 0))} if "kernel" in config.asks("pool") else {}
+    return make(config, "pool", name="pool", **config.at(-1), **kernel)(x)
 
 
 def add_positions(config: Config, x, grid):
@@ -85,9 +97,18 @@ def shared_projection(config: Config, x) -> dict:
     return {"projection": TokenProjection(**named, name="projection")(x)}
 
 
-def residual(config: Config, inner, norm: str, drop_path: float, name: str) -> Residual:
+def branch_settings(config: Config) -> list[dict]:
+    """Rate of dropped paths and start of the layer scale of each block."""
+    blocks = sum(config.depth)
+    first = 0.0 if config.drop_path_growth == "linear" else config.drop_path
+    rates = np.linspace(first, config.drop_path, blocks).tolist()
+    scales = config.scale if isinstance(config.scale, tuple) else (config.scale,)
+    return [{"drop_path": rate, "scale": scales[min(i, len(scales) - 1)]} for i, rate in enumerate(rates)]
+
+
+def residual(config: Config, inner, norm: str, branch: dict, name: str) -> Residual:
     """`inner` in a residual branch of the record's kind."""
-    return Residual(inner, norm, config.norm_epsilon, drop_path, config.scale, norm_layer=config.norm_layer, name=name)
+    return Residual(inner, norm, config.norm_epsilon, **branch, norm_layer=config.norm_layer, name=name)
 
 
 def normalise(config: Config) -> keras.layers.Layer:

@@ -28,9 +28,12 @@ AXES = {
 # What the assembler hands to every part that names it. Everything else that a part names is an option.
 OFFERED = (
     "dim", "num_heads", "key_dim", "mlp_dim", "kernel", "rope", "grid", "prefix", "dropout", "classes", "norm_epsilon",
-    "seed", "shift",
+    "seed", "shift", "token_std",
 )  # fmt: skip
-STAGED = ("dim", "depth", "num_heads")
+STAGED = ("dim", "depth", "num_heads", "key_dim", "mlp_dim")
+# Options that may have one value for each stage.
+STAGED_OPTIONS = frozenset({"window", "shift"})
+GROWTHS = ("linear", "constant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +47,18 @@ class Config:
         embed, position, mixer, kernel, ffn, reduce, pool, head: names from the tables of parts, or classes in their place.
         dim, depth, num_heads: width of the tokens, number of blocks, heads.
         key_dim: width of a head; default `dim / num_heads`.
-        mlp_dim: hidden width of the MLP; default `4 * dim`.
+        mlp_dim: hidden width of the MLP; default `mlp_ratio * dim`.
+        mlp_ratio: positive.
         norm: `pre`, `post`, `both` or `none` (see `Residual`); ffn_norm: the same for the second half of a block, default `norm`.
         norm_layer: `layer`, `channel` or `batch`; norm_epsilon: of the normalisations; final_norm: whether one stands before the
             pool.
-        drop_path: rate of the last block's dropped paths, growing linearly from 0; scale: start of the layer scale.
+        drop_path: rate of the last block's dropped paths; drop_path_growth: `linear`, from 0 in the first block, or `constant`.
+        scale: start of the layer scale, one for all blocks or one for each in turn, the last for those that remain.
         prefix: number of learned tokens in front; the first is that of the class. token_std: deviation of their start.
         dropout: rate for every part that names one; attention_dropout: for the kernel, default `dropout`.
         init: start of the kernels and biases of all dense layers and convolutions: `keras`, each layer's own; `fan_in`, uniform
-            in `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0.
+            in `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0;
+            `normal`, dense layers as in `small`, convolutions as in `fan_in`; `glorot_normal`, biases 0.
         seed: of everything random in the model's making, 0 to 2**32 - 1.
         options: arguments that the chosen parts ask for, such as `m` or `patch`.
     """
@@ -72,15 +78,17 @@ class Config:
     dim: Any = 64
     depth: Any = 4
     num_heads: Any = 4
-    key_dim: int | None = None
-    mlp_dim: int | None = None
+    key_dim: Any = None
+    mlp_dim: Any = None
+    mlp_ratio: float = 4.0
     norm: str = "pre"
     ffn_norm: str | None = None
     norm_layer: str = "layer"
     norm_epsilon: float = 1e-6
     final_norm: bool = True
     drop_path: float = 0.0
-    scale: float | None = None
+    drop_path_growth: str = "linear"
+    scale: Any = None
     prefix: int = 0
     token_std: float = 0.02
     dropout: float = 0.0
@@ -125,13 +133,13 @@ class Config:
         stages = lengths.pop() if lengths else 1
         for name in STAGED:
             value = getattr(self, name)
+            if value is None and name in ("key_dim", "mlp_dim"):
+                continue
             value = tuple(value) if isinstance(value, (tuple, list)) else (value,)
             least = 0 if name == "depth" and stages > 1 else 1
             value = tuple(checks.integer(name, v, least) for v in value)
             self._set(name, value * stages if len(value) == 1 else value)
-        for name in ("key_dim", "mlp_dim"):
-            if getattr(self, name) is not None:
-                checks.integer(name, getattr(self, name))
+        checks.number("mlp_ratio", self.mlp_ratio, 1e-3, 1e3)
         if self.key_dim is None:
             self._check_heads()
         checks.choice("norm", self.norm, NORMS)
@@ -143,6 +151,9 @@ class Config:
         checks.number("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
         for name in ("drop_path", "dropout"):
             checks.rate(name, getattr(self, name))
+        checks.choice("drop_path_growth", self.drop_path_growth, GROWTHS)
+        if isinstance(self.scale, (tuple, list)):
+            self._set("scale", tuple(checks.number("scale", v, 0.0, 10.0) for v in self.scale) or None)
         if self.attention_dropout is not None:
             checks.rate("attention_dropout", self.attention_dropout)
         checks.integer("prefix", self.prefix, 0)
@@ -183,6 +194,20 @@ class Config:
                     f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} "
                     f"Options here: {', '.join(known)}."
                 )
+
+    def at(self, stage: int) -> dict[str, Any]:
+        """What the parts of a stage are offered: its sizes, and its own value of an option given for each stage."""
+        dim, heads = self.dim[stage], self.num_heads[stage]
+        staged = {name: value[stage] for name, value in self.options.items() if self._by_stage(name, value)}
+        return staged | {
+            "dim": dim,
+            "num_heads": heads,
+            "key_dim": self.key_dim and self.key_dim[stage],
+            "mlp_dim": self.mlp_dim[stage] if self.mlp_dim else max(1, round(self.mlp_ratio * dim)),
+        }
+
+    def _by_stage(self, name: str, value: Any) -> bool:
+        return name in STAGED_OPTIONS and isinstance(value, (tuple, list)) and len(value) == len(self.dim) > 1
 
     def asks(self, axis: str) -> tuple[str, ...]:
         """Names that the chosen part of `axis` asks for."""

@@ -1,14 +1,14 @@
 """From a name and overrides to a record."""
 
-from ..facts import DATASETS
+from ..facts import DATASETS, IMAGENET
 from .. import checks
 from .config import AXES, Config, fields
-from .families import FAMILIES, geometry, strides
+from .families import FAMILIES, LEAST_GRID, geometry, strides
 from .lookup import lookup
 from .presets import PRESETS, Row
 
 PROFILES = ("default", "reference")
-DEFAULT_DATASET = "cifar10"
+SIZES = {**DATASETS, IMAGENET.name: IMAGENET}
 
 
 def find(preset: str) -> Row:
@@ -30,29 +30,46 @@ def configure(preset: str, *, dataset: str | None = None, profile: str = "defaul
 
     Args:
         preset: a name of `list_models()`.
-        dataset: a known data set, for image shape, classes, pixel statistics and patch size; default `cifar10`. With
-            `input_shape` and `classes` any images will do.
+        dataset: a known data set, or `imagenet`, for image shape, classes, pixel statistics and patch size; default the one that
+            the preset's family was published for, `cifar10` or `imagenet`. With `input_shape` and `classes` any images will do.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         overrides: fields of `Config` or options of the chosen parts. With a `patch` of the caller's, images keep their size
-            unless `resize` is given too.
+            unless `resize` is given too. A preset's own patch is for images of at least 7 patches a side; smaller images get
+            a smaller one.
 
     Raises:
         TypeError, ValueError: for anything unknown or that does not fit; no tensor exists yet.
     """
     row = find(preset)
     checks.choice("profile", profile, PROFILES)
-    facts = _facts(dataset, overrides)
     family = FAMILIES[row.family]
-    start = {**getattr(family, profile), **_geometry(row.family, overrides.get("input_shape", facts.get("input_shape")))}
-    start = _follow(family.rules, start, {**row.choices, **overrides})
-    start = {**start, **row.choices}
-    if "patch" in overrides:  # the family resizes images for its own patch size only
-        start.pop("resize", None)
+    facts = _facts(dataset, family.dataset, overrides)
+    shape = overrides.get("input_shape", facts.get("input_shape"))
+    choices = _fitting(row.choices, shape)
+    start = {**getattr(family, profile), **({} if "patch" in choices else _geometry(row.family, shape))}
+    start = _follow(family.rules, start, {**choices, **overrides})
+    start = {**start, **choices}
+    if "patch" in overrides:  # a family resizes images, and a row lets patches overlap, for its own patch size only
+        start = {name: value for name, value in start.items() if name not in ("resize", "patch_stride")}
     own = {name: value for name, value in {**facts, **start, **overrides}.items() if name in fields()}
     wanted = {name: value for name, value in overrides.items() if name not in fields()}
     bare = Config(**own)
     rest = {name: value for name, value in start.items() if bare.claimants(name)}
     return Config(**own, options={**rest, **wanted})
+
+
+def default_dataset(preset: str) -> str:
+    """The data set that a preset is built for where nothing else is said."""
+    return FAMILIES[find(preset).family].dataset
+
+
+def _fitting(choices: dict, shape) -> dict:
+    """A row's choices, without its patch where the image is too small for it."""
+    try:
+        small = "patch" in choices and min(shape[:2]) < LEAST_GRID * choices["patch"]
+    except TypeError:  # not a shape at all: `Config` says so
+        small = False
+    return {name: value for name, value in choices.items() if not (small and name in ("patch", "patch_stride"))}
 
 
 def _follow(rules, start: dict, choices: dict) -> dict:
@@ -66,12 +83,13 @@ def _follow(rules, start: dict, choices: dict) -> dict:
     return start
 
 
-def _facts(dataset, overrides) -> dict:
-    if dataset is None and "input_shape" in overrides:
+def _facts(dataset, default: str, overrides) -> dict:
+    if dataset is None and "input_shape" in overrides and (default != IMAGENET.name or "classes" in overrides):
         if "classes" not in overrides:
             raise ValueError("Images of your own need `classes` beside `input_shape`. Received: no classes.")
-        return {}
-    known = lookup(DATASETS, DEFAULT_DATASET if dataset is None else dataset, "dataset")
+        if default != IMAGENET.name:
+            return {}
+    known = lookup(SIZES, default if dataset is None else dataset, "dataset")
     facts = {"input_shape": known.input_shape, "classes": known.classes, "mean": known.mean, "std": known.std}
     if "input_shape" in overrides and tuple(overrides["input_shape"])[2:] != known.input_shape[2:]:
         facts |= {"mean": (0.5,), "std": (0.5,)}

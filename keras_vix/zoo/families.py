@@ -31,6 +31,8 @@ SWIN = MappingProxyType(
     }
 )  # fmt: skip
 
+LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size: 224 pixels in patches of 32
+
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
 
@@ -43,6 +45,7 @@ class Family:
         reference, default: sizes and options of the two profiles.
         images: what images of a known size, `(height, width)`, need. Any other size is cut by `max_tokens`.
         max_tokens: the smallest patch, or stride of a convolutional stem, is taken that leaves at most so many tokens.
+        dataset: what the family was published for; models are built for it where nothing else is said.
         rules: `(axis, choice, entries)`: what a choice, a row's or a caller's, brings along; later rules go over earlier ones.
     """
 
@@ -51,6 +54,7 @@ class Family:
     images: dict = dataclasses.field(default_factory=dict)
     max_tokens: int = 256
     rules: tuple = ()
+    dataset: str = "cifar10"
 
 
 # Hybrid X-formers 2022: what each embedding, kernel and kind of position means throughout that paper.
@@ -78,6 +82,48 @@ POOLING = FLAT | dict(dim=(128, 256), depth=(2, 2), reduce="depthwise", reduce_p
 def hybrid(body: dict, *rules, **released) -> Family:
     """A family of that paper, `released` being the starts of its weights in the released code."""
     return Family(body | {"init": "fan_in"} | released, body, max_tokens=1024, rules=HYBRID + rules)
+
+
+# Vision transformers for ImageNet. Their rows give widths, depths and patches.
+PLAIN = dict(position="learned", prefix=1, pool="first", norm_epsilon=1e-6)
+LATE = dict(
+    position="learned", kernel="talking_heads", pool="class_attention", final_norm=False, scale=1e-5, norm_epsilon=1e-6,
+    drop_path=0.1, drop_path_growth="constant",
+)  # fmt: skip
+WINDOWS = dict(
+    position="none", mixer="window", window=7, shift=3, clamp=True, patch_norm="layer", depth=(2, 2, 6, 2), norm_epsilon=1e-5
+)
+POOLED = PLAIN | dict(place_prefix=False, reduce="depthwise", depth=(2, 6, 4), drop_path=0.1)
+
+
+def imagenet(body: dict, *rules, images=None, **released) -> Family:
+    """A family published for ImageNet, `released` being what its released code does besides."""
+    return Family(body | released, body | {"init": "normal"}, images or {}, rules=rules, dataset="imagenet")
+
+
+# Models for small images of Lee et al. 2021, arXiv:2112.13492.
+SMALL_PLAIN = dict(
+    mlp_ratio=2.0, norm_epsilon=1e-5, position="learned", drop_path=0.1, drop_path_growth="constant", qkv_bias=False,
+)  # fmt: skip
+SMALL_VIT = SMALL_PLAIN | dict(dim=192, depth=9, num_heads=12, prefix=1, pool="first")
+SMALL_CAIT = SMALL_PLAIN | dict(
+    dim=192, depth=24, num_heads=4, key_dim=64, kernel="talking_heads", mix_bias=False, pool="class_attention", final_norm=False,
+    scale=(0.1,) * 18 + (1e-5,), class_sees_itself=False, class_exact=False, class_qkv_bias=False, class_scale=0.1,
+    class_drop_path=0.1,
+)  # fmt: skip
+SMALL_PIT = SMALL_PLAIN | dict(
+    dim=(96, 192, 384), depth=(2, 6, 4), num_heads=(2, 4, 8), key_dim=48, prefix=1, pool="first", reduce="depthwise",
+    reduce_pointwise=True,
+)  # fmt: skip
+SMALL_SWIN = SMALL_PLAIN | dict(
+    dim=(96, 192, 384), depth=(2, 6, 4), num_heads=(3, 6, 12), mixer="window", window=4, shift=2, clamp=True, patch_norm="layer",
+    qkv_bias=True, drop_path_growth="linear",
+)  # fmt: skip
+
+
+def small_images(body: dict, max_tokens: int, **released) -> Family:
+    """A family of that paper."""
+    return Family(body | released, body | {"init": released["init"]}, max_tokens=max_tokens)
 
 
 FAMILIES = MappingProxyType(
@@ -113,6 +159,19 @@ FAMILIES = MappingProxyType(
             ("mixer", "conv_attention", dict(key_dim=64)),
         ),
         "pix": hybrid(POOLING, position_std=1.0, token_std=1.0),
+        "augreg": imagenet(PLAIN, mean=(0.5,), std=(0.5,), token_std=0.0),
+        "deit": imagenet(PLAIN | dict(drop_path=0.1), init="normal"),
+        "cait": imagenet(LATE, init="normal"),
+        "swin_imagenet": imagenet(
+            WINDOWS,
+            images={(32, 32): dict(patch=2, window=4, shift=2), (64, 64): dict(patch=4, window=4, shift=2)},
+            init="normal",
+        ),
+        "pit_imagenet": imagenet(POOLED, init="normal"),
+        "sl_vit": small_images(SMALL_VIT, 64, init="glorot_normal", position_std=1.0, token_std=1.0),
+        "sl_cait": small_images(SMALL_CAIT, 64, init="glorot_normal", position_std=1.0, token_std=1.0, mix_std=1.0),
+        "sl_pit": small_images(SMALL_PIT, 256, init="glorot_normal", position_std=1.0, token_std=1.0),
+        "sl_swin": small_images(SMALL_SWIN, 256, init="fan_in"),
     }
 )
 

@@ -34,4 +34,16 @@ def _small(layer):
         yield layer.bias, keras.initializers.Zeros()
 
 
-STARTS = {"keras": None, "fan_in": _fan_in, "small": _small}
+def _normal(layer):
+    """Dense kernels normal with deviation 0.02, biases 0, convolutions as in PyTorch: DeiT, CaiT, Swin."""
+    yield from _small(layer) if isinstance(layer, keras.layers.Dense) else _fan_in(layer)
+
+
+def _glorot_normal(layer):
+    """Glorot's normal rule, biases 0: the models of Lee et al. 2021."""
+    yield layer.kernel, keras.initializers.GlorotNormal()
+    if layer.bias is not None:
+        yield layer.bias, keras.initializers.Zeros()
+
+
+STARTS = {"keras": None, "fan_in": _fan_in, "small": _small, "normal": _normal, "glorot_normal": _glorot_normal}

@@ -3,6 +3,12 @@
 import dataclasses
 
 COLUMBIA = "Performer against Transformer on images, Columbia 2024 report"
+AUGREG = "Steiner et al. 2021, arXiv:2106.10270"
+DEIT = "Touvron et al. 2020, arXiv:2012.12877"
+CAIT = "Touvron et al. 2021, arXiv:2103.17239"
+SWIN = "Liu et al. 2021, arXiv:2103.14030"
+PIT = "Heo et al. 2021, arXiv:2103.16302"
+SMALL = "Lee et al. 2021, arXiv:2112.13492"
 HYBRIDS = "Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision"
 
 
@@ -62,6 +68,59 @@ def hybrid(family: str, table: str, **choices) -> Row:
     if choices.get("position") == "rope":
         title.append("rotary positions")
     return Row(family, choices, ", ".join(title), f"{HYBRIDS}, {table}", differs, counting="modules")
+
+
+def vit(dim: int, depth: int, num_heads: int, patch: int) -> Row:
+    """A vision transformer in a size of the AugReg release."""
+    choices = dict(dim=dim, depth=depth, num_heads=num_heads, patch=patch)
+    return Row("augreg", choices, f"ViT, patches of {patch}", f"{AUGREG}; arXiv:2010.11929", "GELU is exact, its tanh form there")
+
+
+def deit(dim: int, num_heads: int, distilled: bool = False) -> Row:
+    """DeiT, with a class token or with a distillation token beside it."""
+    choices = dict(dim=dim, depth=12, num_heads=num_heads, patch=16)
+    two = dict(prefix=2, pool="prefix", head="distilled") if distilled else {}
+    words = "class and distillation token, mean of their logits" if distilled else "class token"
+    return Row("deit", choices | two, f"DeiT, {words}", f"{DEIT}, table 1")
+
+
+def cait(dim: int, depth: int, num_heads: int, scale: float = 1e-5) -> Row:
+    """CaiT."""
+    choices = dict(dim=dim, depth=depth, num_heads=num_heads, patch=16, scale=scale, class_scale=scale)
+    title = f"CaiT, {depth} blocks with talking heads, 2 of class attention"
+    return Row("cait", choices, title, f"{CAIT}, table 3", "the rates of dropped paths of the release are not known; 0.1 here")
+
+
+def swin(dim: int, heads: int, third: int, drop_path: float) -> Row:
+    """Swin."""
+    stages = range(4)
+    choices = dict(
+        dim=tuple(dim * 2**i for i in stages), num_heads=tuple(heads * 2**i for i in stages), depth=(2, 2, third, 2), patch=4,
+        drop_path=drop_path,
+    )  # fmt: skip
+    return Row("swin_imagenet", choices, "Swin, windows of 7 x 7, every second block shifted", f"{SWIN}, section 3.3")
+
+
+def pit(heads: tuple, key_dim: int, patch: int = 16, distilled: bool = False, depth: tuple = (2, 6, 4)) -> Row:
+    """PiT for ImageNet."""
+    choices = dict(dim=tuple(h * key_dim for h in heads), num_heads=heads, depth=depth, patch=patch, patch_stride=patch // 2)
+    two = dict(prefix=2, pool="prefix", head="distilled") if distilled else {}
+    words = ", class and distillation token" if distilled else ""
+    return Row("pit_imagenet", choices | two, f"pooling transformer (PiT), overlapping patches{words}", f"{PIT}, table 1")
+
+
+def small_images(family: str, title: str, differs: str = "", lsa: dict | None = None, reduce: bool = False) -> dict[str, Row]:
+    """The four rows of one network for small images: with shifted patches, with locality self-attention, both, neither."""
+    lsa = lsa or dict(kernel="lsa")
+    spt = dict(embed="spt", **(dict(reduce="spt") if reduce else {}))
+    words = {"spt": "shifted patch tokenisation", "lsa": "locality self-attention"}
+    rows = {"": (spt | lsa, "both"), "_base": ({}, "neither"), "_spt": (spt, words["spt"]), "_lsa": (lsa, words["lsa"])}
+    both = " and ".join(words.values())
+    text = {"both": f", {both}", "neither": f", without {both}"}
+    return {
+        family + ending: Row(family, choices, title + text.get(what, f", {what}"), f"{SMALL}, tables 2 and 3", differs)
+        for ending, (choices, what) in rows.items()
+    }
 
 
 PRESETS = {
@@ -151,4 +210,49 @@ PRESETS = {
     "hybrid_vip_rope": hybrid("vix", "table 6", embed="conv", kernel="performer", position="rope"),
     "hybrid_vil_rope": hybrid("vix", "table 6", embed="conv", kernel="linformer", position="rope"),
     "hybrid_vin_rope": hybrid("vix", "table 6", embed="conv", kernel="nystrom", position="rope"),
+    "vit_ti16": vit(192, 12, 3, 16),
+    "vit_s32": vit(384, 12, 6, 32),
+    "vit_s16": vit(384, 12, 6, 16),
+    "vit_b32": vit(768, 12, 12, 32),
+    "vit_b16": vit(768, 12, 12, 16),
+    "vit_b8": vit(768, 12, 12, 8),
+    "vit_l16": vit(1024, 24, 16, 16),
+    "vit_l32": vit(1024, 24, 16, 32),
+    "deit_ti": deit(192, 3),
+    "deit_s": deit(384, 6),
+    "deit_b": deit(768, 12),
+    "deit_ti_distilled": deit(192, 3, distilled=True),
+    "deit_s_distilled": deit(384, 6, distilled=True),
+    "deit_b_distilled": deit(768, 12, distilled=True),
+    "cait_xxs24": cait(192, 24, 4),
+    "cait_xxs36": cait(192, 36, 4),
+    "cait_xs24": cait(288, 24, 6),
+    "cait_xs36": cait(288, 36, 6, 1e-6),
+    "cait_s24": cait(384, 24, 8),
+    "cait_s36": cait(384, 36, 8, 1e-6),
+    "cait_s48": cait(384, 48, 8, 1e-6),
+    "cait_m24": cait(768, 24, 16),
+    "cait_m36": cait(768, 36, 16, 1e-6),
+    "cait_m48": cait(768, 48, 16, 1e-6),
+    "swin_t": swin(96, 3, 6, 0.2),
+    "swin_s": swin(96, 3, 18, 0.3),
+    "swin_b": swin(128, 4, 18, 0.5),
+    "swin_l": swin(192, 6, 18, 0.2),
+    "pit_ti": pit((2, 4, 8), 32),
+    "pit_xs": pit((2, 4, 8), 48),
+    "pit_s": pit((3, 6, 12), 48),
+    "pit_b": pit((4, 8, 16), 64, 14, depth=(3, 6, 4)),
+    "pit_ti_distilled": pit((2, 4, 8), 32, distilled=True),
+    "pit_xs_distilled": pit((2, 4, 8), 48, distilled=True),
+    "pit_s_distilled": pit((3, 6, 12), 48, distilled=True),
+    "pit_b_distilled": pit((4, 8, 16), 64, 14, distilled=True, depth=(3, 6, 4)),
+    **small_images("sl_vit", "ViT of 9 blocks"),
+    **small_images(
+        "sl_cait",
+        "CaiT of 24 blocks",
+        "keys are left out after the first mixing of heads, as the paper says; the release adds nearly 0 instead",
+        dict(learned_scale=True, diagonal=False),
+    ),
+    **small_images("sl_pit", "pooling transformer (PiT)", reduce=True),
+    **small_images("sl_swin", "Swin of three stages with learned positions", reduce=True),
 }

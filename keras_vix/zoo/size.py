@@ -45,7 +45,7 @@ def _embedding(config, family) -> int:
     if config.position != "none" or config.prefix:  # the dropout of embedded tokens
         total += (n + config.prefix) * dim
     if config.position == "rope":  # the table of angles
-        total += _padded(config, n + config.prefix) * config.key_dim
+        total += _padded(config, n + config.prefix) * _width(config.at(0))
     return total
 
 
@@ -61,32 +61,38 @@ def _stem(config, n, dim, family) -> int:
 
 def _blocks(config, family) -> int:
     total = 0
-    for stage, (n, dim, depth, heads) in enumerate(zip(_tokens(config), config.dim, config.depth, config.num_heads)):
-        places = n + config.prefix
+    for stage, (n, depth) in enumerate(zip(_tokens(config), config.depth)):
+        sizes, places = config.at(stage), n + config.prefix
+        dim = sizes["dim"]
         if stage and family == "pix":  # the class token, two convolutions, their module, the whole
             total += config.prefix * dim + 3 * n * dim + places * dim
         elif stage:  # convolution and normalisation
             total += 2 * n * dim
-        total += depth * _block(config, family, places, dim, heads)
+        total += depth * _block(config, family, places, sizes)
         if family != "ccx" and config.mixer != "token_mlp":  # the stack of blocks
             total += places * dim
     return total
 
 
-def _block(config, family, n, dim, heads) -> int:
-    hidden = config.mlp_dim or 4 * dim
+def _block(config, family, n, sizes) -> int:
+    dim, hidden = sizes["dim"], sizes["mlp_dim"]
     if config.mixer == "token_mlp":  # norm, dense, activation, dropout, dense, dropout, wrapper; over tokens, then channels
         over = config.options.get("token_dim", n)
         return dim * (4 * n + 3 * over) + n * (4 * dim + 3 * hidden)
-    attention = _attention(config, family, n, dim, heads) + n * dim  # and its wrapper
+    attention = _attention(config, family, n, sizes) + n * dim  # and its wrapper
     if family == "ccx":  # two norms, two dropped paths, the block; activation and wrappers unseen
         return attention + 5 * n * dim + 2 * n * (hidden + dim)
     wrappers = 0 if family == "levix" else 4 * n * dim  # a norm and a wrapper for each half
     return attention + wrappers + 3 * n * (hidden + dim)
 
 
-def _attention(config, family, n, dim, heads) -> int:
-    inner = heads * (config.key_dim or dim // heads)
+def _width(sizes) -> int:
+    return sizes["key_dim"] or sizes["dim"] // sizes["num_heads"]
+
+
+def _attention(config, family, n, sizes) -> int:
+    dim, heads = sizes["dim"], sizes["num_heads"]
+    inner = heads * _width(sizes)
     reshape = 2 * n * dim if family in ("levix", "cvx") and config.mixer == "attention" else 0  # from the map and back
     if config.mixer == "fourier":
         return 0

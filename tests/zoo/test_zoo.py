@@ -12,8 +12,11 @@ from keras_vix.kernels import Kernel, Softmax
 from keras_vix.zoo import PRESETS, assemble, configure
 from keras_vix.zoo.config import AXES, fields
 
+from ..presets import SAMPLE, light, shallow
+
 REFERENCE = {"profile": "reference"}
-IDLE = ("key/bias", "key_norm/beta", "levit/out/bias")  # softmax ignores what all keys share, a normalisation what all inputs share
+# softmax ignores what all keys share, a normalisation what all inputs share
+IDLE = ("key/bias", "mix_scores_bias", "key_norm/beta", "levit/out/bias")
 
 SIZES = [
     ("transformer_global", {**REFERENCE}, 21_666_762),
@@ -88,17 +91,6 @@ def test_multiply_adds_by_hand():
     assert found.multiply_adds == embed + projections + core + 2 * tokens * dim * mlp + dim * classes
 
 
-def shallow(name, dataset):
-    """One block in all, so that many models can be built; the last, where a class token must hear of the other tokens."""
-    config = configure(name, dataset=dataset)
-    rest = (0,) * (len(config.dim) - 1)
-    return (*rest, 1) if config.prefix else (1, *rest)
-
-
-# The 2022 hybrids are built on the digits, and one of each family on everything.
-SAMPLE = {"vit", "hybrid_vil_rope", "levin", "ccp", "cvt", "pin"} | {name for name, row in PRESETS.items() if row.counting != "modules"}
-
-
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_fits_every_dataset(name, dataset):
@@ -107,7 +99,7 @@ def test_every_preset_fits_every_dataset(name, dataset):
         assert found.input_shape == DATASETS[dataset].input_shape and found.classes == DATASETS[dataset].classes
     if name not in SAMPLE and dataset != "digits":
         return
-    model = keras_vix.build(name, dataset=dataset, depth=shallow(name, dataset))
+    model = keras_vix.build(name, dataset=dataset, **{"depth": shallow(name, dataset), **light(name, dataset)})
     out = model.predict(np.zeros((2, *found.input_shape), "uint8"), verbose=0)
     assert out.shape == (2, found.classes) and np.isfinite(out).all() and out.dtype == np.float32
 
@@ -115,7 +107,7 @@ def test_every_preset_fits_every_dataset(name, dataset):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_trains_saves_and_loads(name, tmp_path):
     keras_vix_data = keras_vix.data.load("digits", limit=100)
-    model = keras_vix.build(name, dataset="digits", depth=shallow(name, "digits"))
+    model = keras_vix.build(name, dataset="digits", **{"depth": shallow(name, "digits"), **light(name)})
     before = [np.array(w) for w in model.trainable_weights]
     history = model.fit(*keras_vix_data.train, batch_size=32, epochs=2, verbose=0).history
     assert set(history) == {"loss", "accuracy", "ce"} and np.isfinite(history["loss"]).all()

@@ -1,0 +1,15 @@
+"""Maps moved by whole pixels."""
+
+from keras import ops
+
+
+def shift_and_concatenate(x, step: int):
+    """A map beside its four diagonal neighbours: `(batch, rows, columns, c) -> (batch, rows, columns, 5 c)`.
+
+    The copies, after the map itself, show at each place what lies `step` pixels up and left of it, up and right, down and
+    left, down and right; zeros beyond the border.
+    """
+    rows, columns = x.shape[1:3]
+    padded = ops.pad(x, ((0, 0), (step, step), (step, step), (0, 0)))
+    corners = ((0, 0), (0, 2 * step), (2 * step, 0), (2 * step, 2 * step))
+    return ops.concatenate([x, *(padded[:, i : i + rows, j : j + columns] for i, j in corners)], axis=-1)

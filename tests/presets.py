@@ -1,0 +1,28 @@
+"""Presets at sizes that a test can afford."""
+
+from keras_vix.zoo import PRESETS, configure
+from keras_vix.zoo.families import FAMILIES
+
+# Families whose rows stand for large models: published for ImageNet, or deep networks for small images.
+LARGE = {name for name, family in FAMILIES.items() if family.dataset == "imagenet"} | {n for n in FAMILIES if n.startswith("sl_")}
+# One row of each family, and all of the first study.
+SAMPLE = {next(name for name, row in PRESETS.items() if row.family == family) for family in FAMILIES} | {
+    "hybrid_vil_rope", "levin", "ccp", "pin", "deit_ti_distilled",
+} | {name for name, row in PRESETS.items() if row.family in ("isotropic", "swin")}  # fmt: skip
+
+
+def shallow(name, dataset):
+    """One block in all; the last, where a class token must hear of the other tokens."""
+    config = configure(name, dataset=dataset)
+    rest = (0,) * (len(config.dim) - 1)
+    return (*rest, 1) if config.prefix else (1, *rest)
+
+
+def light(name, dataset="digits"):
+    """Overrides that leave a row of a large family one block and narrow tokens; none for others."""
+    if PRESETS[name].family not in LARGE:
+        return {}
+    config = configure(name, dataset=dataset)
+    dim = tuple(32 * 2**stage for stage in range(len(config.dim)))
+    mlp = {"mlp_dim": tuple(2 * width for width in dim)} if config.mlp_dim else {}
+    return {"depth": shallow(name, dataset), "dim": dim, "num_heads": (2,) * len(dim)} | mlp
