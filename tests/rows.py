@@ -95,11 +95,11 @@ KERNEL_ROWS = [
     Row("kernel", "nystrom/uneven", Nystrom, {"m": 5, "iterations": 6}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/front", Nystrom, {"m": 5, "iterations": 6, "runs": "front"}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/convolution", Nystrom, {"m": 4, "convolution": 3, "iterations": 6}, QKV, "masks", scale=0.5),
-    Row("kernel", "lsa", LSA, {}, QKV, "permutes exact masks cross"),
+    Row("kernel", "lsa", LSA, {}, QKV, "permutes masks"),
     Row("kernel", "lsa/diagonal", LSA, {"diagonal": True}, QKV, "permutes exact masks cross", {"diagonal": True}),
-    Row("kernel", "lsa/plain", LSA, {"learned_scale": False}, QKV, "permutes exact masks cross"),
+    Row("kernel", "lsa/plain", LSA, {"learned_scale": False}, QKV, "permutes masks"),
     Row("kernel", "talking_heads", TalkingHeads, {"mix_std": 0.5}, QKV, "permutes masks cross"),
-    Row("kernel", "talking_heads/lsa", TalkingHeads, {"mix_std": 0.5, "mix_bias": False, "learned_scale": True, "diagonal": False}, QKV, "permutes masks cross"),
+    Row("kernel", "talking_heads/lsa", TalkingHeads, {"mix_std": 0.5, "mix_bias": False, "learned_scale": True, "diagonal": False}, QKV, "permutes masks"),
 ]
 
 ROWS = KERNEL_ROWS + [

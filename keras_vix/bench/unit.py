@@ -18,6 +18,7 @@ from typing import Any
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
 from .environment import environment, without_home
+from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -74,11 +75,6 @@ class Unit:
         """The overrides that belong to the model. Lists, which JSON and TOML have, become tuples."""
         own = {key: value for key, value in self.overrides.items() if key not in RECIPE_FIELDS}
         return {"seed": self.seed} | {key: tuple(v) if isinstance(v, list) else v for key, v in own.items()}
-
-
-def short(value: Any) -> str:
-    """A value as it is written in a label."""
-    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def best_epoch(curves: Mapping[str, Sequence[float | None]], by: str = "val_accuracy") -> int | None:
