@@ -1,4 +1,4 @@
-"""Random changes of training images: one warp for a whole batch, NumPy only; the rest with a kit that `layer` has for tensors too."""
+"""Random changes of training images in NumPy: one warp for a whole batch, and a kit of tools for what layers do too."""
 
 import numpy as np
 
@@ -10,12 +10,10 @@ from .schemes import SLOTS, draw
 CHUNK = 2**15  # pixels warped at once: the working set stays in the processor's cache
 
 
-def apply(
-    x: np.ndarray, policy: Policy, rng: np.random.Generator, mean=0.5, std=0.25
-) -> np.ndarray:
+def apply(x: np.ndarray, policy: Policy, rng: np.random.Generator, mean=0.5, std=0.25) -> np.ndarray:
     """Images (n, h, w, c), each changed at random: a new array of the same shape, float32, on the same scale.
 
-    `mean` and `std` of the data's channels, on the 0..1 scale, colour what is erased and what `deit` moves in. Mixing is not done here.
+    `mean` and `std` of the data's channels, on the 0..1 scale, colour what is erased and what `deit` moves in. Mixing is apart.
     """
     if policy.moves:
         x = move(x, *draw_moves(policy, rng, x.shape), policy.black)
@@ -162,7 +160,7 @@ class NumpyKit:
         return np.bincount(labels, minlength=size).astype(np.float32)
 
     def only(self, mask, change, x, *rows):
-        """`x` with the images of `mask` changed, in place: `change(self, images, *rows of those images)`; the others cost nothing."""
+        """`x` with the images of `mask` changed in place by `change(self, images, *their rows)`; the others cost nothing."""
         chosen = np.flatnonzero(mask)
         if chosen.size:
             x[chosen] = change(self, x[chosen], *(row[chosen] for row in rows))

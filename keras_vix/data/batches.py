@@ -137,10 +137,10 @@ def batches(
         seed: Of order and augmentation, 0..2**32-1.
         drop_remainder: Leave out the last, smaller batch.
         workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them.
-        facts: Of the data set, `data.facts`: its classes, for mixed labels, and its mean and deviation, for what is erased. Without
-            them both are read off this split, in which every class must then occur.
-        repeats: How often each image comes, one time after the other and each time changed anew. An epoch stays as long as it was, so
-            that it holds only one in `repeats` images.
+        facts: Of the data set, `data.facts`: its classes, for mixed labels, and its mean and deviation, for what is erased.
+            Without them both are read off this split, in which the last class must then occur.
+        repeats: How often each image comes, one time after the other and each time changed anew. An epoch stays as long as it
+            was, so that it holds only one in `repeats` images.
         repeat_all: Let the epoch grow instead: every image comes `repeats` times.
 
     Raises:

@@ -52,8 +52,8 @@ def erase(kit, x, policy, mean, std):
         policy: a `Policy`.
         mean, std: of each channel of the data, or one for all, on the 0..1 scale.
 
-    Source: Zhong et al. 2017, arXiv:1708.04896, algorithm 1. Sources erase in normalised images; here the noise has the data's mean
-    and deviation and is cut to 0..255, and sides are rounded to at least a pixel.
+    Source: Zhong et al. 2017, arXiv:1708.04896, algorithm 1. Sources erase in normalised images; here the noise has the data's
+    mean and deviation and is cut to 0..255, and sides are rounded to at least a pixel.
     """
     xp = kit.xp
     n, size = xp.shape(x)[0], x.shape[1:3]
@@ -69,7 +69,7 @@ def erase(kit, x, policy, mean, std):
 
 
 def mix(kit, x, y, policy):
-    """Images and their labels, rows of shares, mixed with those of the batch in reverse order, after one draw for the whole batch.
+    """Images and their labels, rows of shares, mixed with the batch in reverse order, after one draw for the whole batch.
 
     Mixup adds two images in shares `l` and `1 - l`; CutMix puts a rectangle of the one into the other, and `l` is the area that
     stays, counted in whole pixels after the rectangle was cut at the edge. Labels are always mixed in the same shares as pixels.

@@ -6,7 +6,8 @@ from .operations import CODES, NAMES
 
 SLOTS = 2  # operations an image, one after the other
 
-# (from, by, signed): the amount is `from + by * m`, or `from - by * m` for half of the images where signed; m is the magnitude over 10.
+# (from, by, signed): the amount is `from + by * m`, or, where signed, `from - by * m` for half of the images; m is the magnitude
+# over 10.
 TURN = math.radians(30)
 COMMON = {
     "autocontrast": (0, 0, False),
@@ -122,7 +123,7 @@ def draw_auto(kit, policy: str, n):
 
 
 def amount(kit, scale: dict, codes, level, negative, whole: bool = False):
-    """How much of each operation at a level from 0 to 1, which may be exceeded; steps in whole numbers where RandAugment has them."""
+    """How much of each operation at a level from 0 to 1, or beyond; in whole steps where RandAugment has them."""
     xp = kit.xp
 
     def entries(read):
