@@ -1,7 +1,7 @@
 """Changes of single images, each with its own amount: the operations that RandAugment and AutoAugment choose among.
 
-Every function takes a kit (`augment.NumpyKit` or `layer.KerasKit`), images `(n, h, w, c)` float32 from 0 to 255, and an amount for
-each, `(n,)`.
+Every function takes a kit (`augment.NumpyKit` or `layer.KerasKit`), images `(n, h, w, c)` float32 from 0 to 255, and an amount
+for each, `(n,)`.
 Source: Cubuk et al. 2018, arXiv:1805.09501, table 6. Pixels here are no whole numbers, but for `posterize` and `equalize`.
 """
 

@@ -10,7 +10,7 @@ DEIT = dict(
 )  # fmt: skip
 SWIN = DEIT | dict(warmup=20 / 300, warmup_rate=5e-7, final_rate=5e-6, clip_norm=5.0, repeats=1)
 
-# Steiner et al. 2021, arXiv:2106.10270: training from scratch. Its 10,000 steps of warm-up are a share of 300 epochs of ImageNet-1k.
+# Steiner et al. 2021, arXiv:2106.10270: training from scratch. Its 10,000 steps of warm-up are a share of 300 epochs of ImageNet.
 AUGREG = dict(
     epochs=300, batch_size=4096, learning_rate=1e-3, weight_decay=0.1, optimizer_epsilon=1e-8, schedule="cosine",
     warmup=10_000 / (300 * IMAGENET / 4096), clip_norm=1.0, loss="sigmoid", augment="medium2",
