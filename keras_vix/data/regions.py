@@ -97,8 +97,8 @@ def mix(kit, x, y, policy):
         outside = kit.cast(~(spans[0][:, None] & spans[1][None, :]), "float32")
         stays = xp.where(cut, outside, stays)
     stays = xp.where(mixed, stays, 1.0)
-    share, map = xp.mean(stays), stays[None, :, :, None]
-    return map * x + (1 - map) * xp.flip(x, axis=0), share * y + (1 - share) * xp.flip(y, axis=0)
+    share, stays = xp.mean(stays), stays[None, :, :, None]
+    return stays * x + (1 - stays) * xp.flip(x, axis=0), share * y + (1 - share) * xp.flip(y, axis=0)
 
 
 def one_hot(kit, y, classes: int):
