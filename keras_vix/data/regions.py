@@ -98,7 +98,8 @@ def mix(kit, x, y, policy):
         stays = xp.where(cut, outside, stays)
     stays = xp.where(mixed, stays, 1.0)
     share, stays = xp.mean(stays), stays[None, :, :, None]
-    return stays * x + (1 - stays) * xp.flip(x, axis=0), share * y + (1 - share) * xp.flip(y, axis=0)
+    images = stays * x + (1 - stays) * xp.flip(x, axis=0)
+    return xp.clip(images, 0.0, 255.0), share * y + (1 - share) * xp.flip(y, axis=0)  # a sum may round to above 255
 
 
 def one_hot(kit, y, classes: int):
