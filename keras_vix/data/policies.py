@@ -108,7 +108,7 @@ POLICIES: dict[str, Policy] = {
     "fashion": Policy(flip=True, jump=1 / 14),  # 2 pixels of 28
     "cifar": Policy(flip=True, jump=1 / 8),  # 4 pixels of 32
     "reference_cifar": Policy(flip=True, rotate=0.02, zoom=0.2),
-    # Steiner et al. 2021, arXiv:2106.10270, section 3.3; their level "none" is "inception", and "none" here is no change at all.
+    # Steiner et al. 2021, arXiv:2106.10270; their level "none" is "inception", and "none" here is no change at all.
     "inception": Policy(flip=True, crop=0.05),
     "light1": augreg(0.0, 0.0),
     "light2": augreg(0.2, 10.0),
@@ -120,7 +120,7 @@ POLICIES: dict[str, Policy] = {
     "deit": DEIT,
     # BinaryViT: crop and flip only.
     "crop": Policy(flip=True, crop=0.08),
-    # Lee et al. 2021, arXiv:2112.13492, section 4.1, by data set.
+    # Lee et al. 2021, arXiv:2112.13492, by data set.
     "small": SMALL,
     "small_svhn": replace(SMALL, operations="svhn"),
     "small_imagenet": replace(SMALL, operations="imagenet"),

@@ -59,7 +59,7 @@ class SigmoidCrossentropy(keras.losses.Loss):
 
     It starts at `classes * ln 2` unless the head's bias starts far below 0.
 
-    Source: Steiner et al. 2021, arXiv:2106.10270, section 3.4; Beyer et al. 2020, arXiv:2006.07159, section 5.
+    Source: Steiner et al. 2021, arXiv:2106.10270; Beyer et al. 2020, arXiv:2006.07159.
     """
 
     def __init__(self, name: str = "sigmoid_crossentropy", **kwargs):

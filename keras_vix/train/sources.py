@@ -29,19 +29,19 @@ SOURCES = {
         epochs=30, batch_size=512, learning_rate=5e-6, weight_decay=1e-8, schedule="constant", warmup=0.0, warmup_rate=0.0,
         final_rate=0.0,
     ),
-    # Touvron et al. 2021, arXiv:2103.17239, section 5.
+    # Touvron et al. 2021, arXiv:2103.17239.
     "cait": DEIT | dict(epochs=400, warmup=5 / 400),
-    # Liu et al. 2021, arXiv:2103.14030, appendix A2.1.
+    # Liu et al. 2021, arXiv:2103.14030.
     "swin_imagenet": SWIN,
-    # Lee et al. 2021, arXiv:2112.13492, section 4.1.
+    # Lee et al. 2021, arXiv:2112.13492.
     "small_data": dict(
         epochs=100, batch_size=128, learning_rate=1e-3, weight_decay=0.05, decay_all=True, optimizer_epsilon=1e-8,
         schedule="cosine", warmup=0.1, warmup_rate=1e-6, final_rate=1e-6, label_smoothing=0.1, augment="small", repeats=3,
         repeat_all=True,
     ),
-    # Yuan et al. 2021, arXiv:2101.11986, section 4.1.
+    # Yuan et al. 2021, arXiv:2101.11986.
     "t2t": DEIT | dict(epochs=310, batch_size=512, warmup=10 / 310, repeats=1),
-    # Le and Li 2023, arXiv:2306.16678, section 4.1; its loss is that of a teacher alone.
+    # Le and Li 2023, arXiv:2306.16678; its loss is that of a teacher alone.
     "binary": dict(
         epochs=300, batch_size=512, weight_decay=0.0, optimizer_epsilon=1e-8, schedule="cosine", final_rate=1e-5,
         augment="crop",

@@ -8,7 +8,7 @@ import pytest
 from keras_vix.data import POLICIES, augment, schemes
 from keras_vix.data.operations import CODES, NAMES
 
-# (Mixup, RandAugment magnitude): arXiv:2106.10270, section 3.3.
+# (Mixup, RandAugment magnitude): arXiv:2106.10270.
 PUBLISHED = {
     "light1": (0, 0), "light2": (0.2, 10), "medium1": (0.2, 15), "medium2": (0.5, 15), "strong1": (0.5, 20), "strong2": (0.8, 20),
 }  # fmt: skip
