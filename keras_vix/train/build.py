@@ -38,7 +38,8 @@ def build(
             schedule's peak, or what you give as `learning_rate`.
         name: of the model; default the preset's.
         overrides: any choice (`kernel="nystrom"`, `position="rope"`), size (`dim`, `depth`, `num_heads`), option of the chosen
-            parts (`m`, `patch`, `window`) or field of the recipe (`learning_rate`, `label_smoothing`).
+            parts (`m`, `patch`, `window`) or field of the recipe (`learning_rate`, `label_smoothing`, or `recipe="deit"` for a
+            published one of `keras_vix.train.SOURCES`).
 
     Returns:
         A functional `keras.Model`; it saves to `.keras`, and `keras_vix.load` or any process that imported `keras_vix` loads it.
@@ -54,7 +55,7 @@ def build(
     config = configure(preset, dataset=dataset, profile=profile, **rest)
     how = recipe(preset, dataset or default_dataset(preset), profile, **ours)
     if steps is None and how.schedule == "cosine" and "learning_rate" not in ours:
-        how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY)
+        how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY, warmup_rate=0.0, final_rate=0.0)
     model = assemble(config, name or preset)
     return compile_model(model, how, steps) if compile else model
 
