@@ -5,7 +5,7 @@ from .ffns import MLP
 from .heads import LinearHead, MLPHead
 from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
-from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
+from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
 from .tokens import Prefix, TokenProjection, Tokens
@@ -21,5 +21,5 @@ __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
     "ChannelNorm", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool", "FlattenPool", "LearnedPosition",
     "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding",
-    "SequencePool", "SinCosPosition", "TokenProjection", "Tokens",
+    "SequencePool", "SinCosPosition", "SinusoidPosition", "TokenProjection", "Tokens",
 ]  # fmt: skip
