@@ -5,5 +5,9 @@ from .compile import compile
 from .load import load
 from .losses import SmoothedCrossentropy
 from .recipe import Recipe, recipe
+from .sequence import InverseSqrt, SequenceCrossentropy, SequenceRecipe, TokenAccuracy, TokenCrossentropy
 
-__all__ = ["Recipe", "SmoothedCrossentropy", "build", "compile", "describe", "load", "recipe"]
+__all__ = [
+    "InverseSqrt", "Recipe", "SequenceCrossentropy", "SequenceRecipe", "SmoothedCrossentropy", "TokenAccuracy", "TokenCrossentropy",
+    "build", "compile", "describe", "load", "recipe",
+]  # fmt: skip
