@@ -3,7 +3,7 @@
 import pathlib
 
 import keras_vix
-from keras_vix.zoo import PRESETS
+from keras_vix.zoo import PRESETS, SEQUENCES
 from keras_vix.zoo.presets import HYBRIDS, MIXING
 
 DATASETS = ("digits", "mnist", "cifar10")
@@ -37,7 +37,7 @@ def page() -> str:
                 d = keras_vix.describe(name, dataset=dataset, profile=profile)
                 lines.append(f"| {dataset} | {profile} | {d.trainable_parameters:,} | {d.tokens} | {d.multiply_adds:,} |")
         lines.append("")
-    return "\n".join([*lines, *hybrid_section(hybrids)])
+    return "\n".join([*lines, *hybrid_section(hybrids), *sequence_section()])
 
 
 def hybrid_section(hybrids) -> list[str]:
@@ -62,6 +62,23 @@ def hybrid_section(hybrids) -> list[str]:
     lines += [f"- {words}: {differs}." for words, differs in MIXING.values() if differs]
     lines += [f"- {difference}" for difference in EVERYWHERE]
     return [*lines, ""]
+
+
+def sequence_section() -> list[str]:
+    """One table for the models from sequence to sequence."""
+    lines = [
+        "## Sequence to sequence",
+        "",
+        "37,000 words; multiply-adds of one pair of 128 tokens each, logits included.",
+        "",
+        "| preset | what | parameters | multiply-adds |",
+        "|:---|:---|---:|---:|",
+    ]
+    for name, row in SEQUENCES.items():
+        d = keras_vix.describe(name)
+        lines.append(f"| `{name}` | {row.title} | {d.trainable_parameters:,} | {d.multiply_adds:,} |")
+    row = next(iter(SEQUENCES.values()))
+    return [*lines, "", f"Source: {row.source}.", "", f"Differs: {row.differs}.", ""]
 
 
 if __name__ == "__main__":

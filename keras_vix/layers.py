@@ -152,6 +152,6 @@ __all__ = [
     "MLP", "Attention", "ChannelNorm", "ConvAttention", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FourierMixing",
     "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D",
     "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
-    "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition", "SinusoidPosition", "Softmax", "TokenMLP", "TokenProjection",
-    "Tokens",
+    "RotaryEmbedding", "SequencePool", "ShiftedWindow", "SinCosPosition", "SinusoidPosition", "Softmax", "TokenMLP",
+    "TokenProjection", "Tokens",
 ]  # fmt: skip

@@ -32,7 +32,8 @@ class Softmax(Kernel):
     On torch, and on JAX for 16-bit inputs on a GPU, the backend's fused routine, linear in memory too, is used where neither bias
     nor dropout is. That routine, and chunks on TensorFlow, cannot be differentiated twice.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1, and section 3.2.3 (`causal`); chunks: Rabe and Staats 2021, arXiv:2112.05682.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1, and section 3.2.3 (`causal`); chunks: Rabe and Staats 2021,
+    arXiv:2112.05682.
     """
 
     def __init__(self, dropout: float = 0.0, chunk: int | None = None, causal: bool = False, **kwargs):

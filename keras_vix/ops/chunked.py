@@ -16,9 +16,9 @@ def chunked_attention(q, k, v, mask=None, chunk: int = 256, causal: bool = False
     """`softmax(q k^T / sqrt(width)) v` in memory linear in the tokens.
 
     `q` is `(..., heads, n, width)`, `k` and `v` are `(..., heads, keys, width)`; `mask` is boolean and broadcasts against
-    `(..., heads, 1, keys)`; with `causal` token `i` sees the keys up to `i` only. Samples go one after another, which also keeps a chunk's weights within the processor's cache. The
-    gradient computes the weights again instead of keeping them: a sixth more arithmetic. In TensorFlow's eager mode a tape keeps
-    them none the less; compiled functions, as in `fit`, do not.
+    `(..., heads, 1, keys)`; with `causal` token `i` sees the keys up to `i` only. Samples go one after another, which also keeps
+    a chunk's weights within the processor's cache. The gradient computes the weights again instead of keeping them: a sixth more
+    arithmetic. In TensorFlow's eager mode a tape keeps them none the less; compiled functions, as in `fit`, do not.
 
     Source: Rabe and Staats 2021, arXiv:2112.05682. Differs: only the queries are cut, since a row of scores is small, so
     that no running maximum is needed and the result is that of one softmax.

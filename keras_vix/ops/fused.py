@@ -11,25 +11,26 @@ def fused_attention(q, k, v, mask=None, causal: bool = False):
     """`softmax(q k^T / sqrt(width)) v` in one routine that keeps no weights; `None` where the backend has none for these inputs.
 
     `q` is `(..., heads, n, width)`, `k` and `v` are `(..., heads, keys, width)`, all of the layer's compute type; `mask` is
-    boolean and broadcasts against `(..., heads, 1, keys)`; with `causal` token `i` sees the keys up to `i` only. On torch it serves every device and type, on JAX 16-bit inputs
-    on a GPU. The routines keep running sums in float32; on a CPU the inputs are promoted first.
+    boolean and broadcasts against `(..., heads, 1, keys)`; with `causal` token `i` sees the keys up to `i` only. On torch
+    it serves every device and type, on JAX 16-bit inputs on a GPU. The routines keep running sums in float32; on a CPU the inputs are promoted first.
     """
     backend = keras.config.backend()
-    if causal and mask is not None:  # in one mask, which also says which tokens have no key left
-        mask, causal = both(mask, past(q.shape[-2], k.shape[-2])), False
     if backend == "torch":
         q, k, v = (x if x.is_cuda else promote(x) for x in (q, k, v))
-        return _routine(q, k, v, mask, is_causal=causal)
+        return _routine(q, k, v, mask, causal)
     if backend == "jax" and keras.backend.standardize_dtype(q.dtype) in ("float16", "bfloat16"):
         try:
-            return _routine(q, k, v, mask, is_causal=causal, flash_attention=True)
+            return _routine(q, k, v, mask, causal, flash_attention=True)
         except (ImportError, NotImplementedError, RuntimeError, ValueError):  # no such device, or a shape it does not take
             return None
     return None
 
 
-def _routine(q, k, v, mask, **options):
-    if mask is not None:
+def _routine(q, k, v, mask, causal, **options):
+    if mask is None:
+        options["is_causal"] = causal
+    else:  # one mask for both, which also says which tokens have no key left
+        mask = both(mask, past(ops.shape(q)[-2], ops.shape(k)[-2]) if causal else None)
         options["mask"] = sample_mask(mask, ops.shape(q)[:-3])
     samples = [ops.swapaxes(ops.reshape(x, (-1, *x.shape[-3:])), 1, 2) for x in (q, k, v)]
     out = ops.swapaxes(ops.dot_product_attention(*samples, **options), 1, 2)

@@ -8,6 +8,6 @@ from .recipe import Recipe, recipe
 from .sequence import InverseSqrt, SequenceCrossentropy, SequenceRecipe, TokenAccuracy, TokenCrossentropy
 
 __all__ = [
-    "InverseSqrt", "Recipe", "SequenceCrossentropy", "SequenceRecipe", "SmoothedCrossentropy", "TokenAccuracy", "TokenCrossentropy",
-    "build", "compile", "describe", "load", "recipe",
+    "InverseSqrt", "Recipe", "SequenceCrossentropy", "SequenceRecipe", "SmoothedCrossentropy", "TokenAccuracy",
+    "TokenCrossentropy", "build", "compile", "describe", "load", "recipe",
 ]  # fmt: skip

@@ -29,8 +29,8 @@ def build(
 
     The images are raw, channels last, pixels from 0 to 255: the model normalises them itself. Labels are integers.
 
-    Presets of `list_models(kind="sequence")` take two sequences instead, `model.fit([source, begun], target)`, integers that are 0
-    where there is no token: `begun` is `target` shifted by one behind a token that starts it. Their overrides are the fields of
+    Presets of `list_models(kind="sequence")` take two sequences instead, `model.fit([source, begun], target)`, integers, 0 where
+    there is no token: `begun` is `target` shifted by one behind a token that starts it. Their overrides are the fields of
     `zoo.SequenceConfig` (`vocabulary`, `source_length`, `target_length`, `dim`, ...) and `train.SequenceRecipe`; `dataset`,
     `profile` and `steps` are not for them.
 

@@ -16,8 +16,8 @@ class InverseSqrt(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that rises linearly over `warmup_steps` to `learning_rate` and then falls with the square root of the step.
 
     Args:
-        learning_rate: the peak. With `(dim * warmup_steps) ** -0.5` it is the schedule of the original Transformer, `dim ** -0.5 *
-            min(step ** -0.5, step * warmup_steps ** -1.5)`, the first step being step 1.
+        learning_rate: the peak. With `(dim * warmup_steps) ** -0.5` it is the schedule of the original Transformer,
+            `dim ** -0.5 * min(step ** -0.5, step * warmup_steps ** -1.5)`, the first step being step 1.
         warmup_steps: at least 1.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 3.

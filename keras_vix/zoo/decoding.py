@@ -25,7 +25,7 @@ def decode(
         start: the token that every target begins with.
         end: the token that ends a target, 0 from there on; without one all are of full length.
         beams: unfinished targets that are kept for each source; 1 takes the likeliest token each time.
-        penalty: exponent of the length by which beams of different lengths are compared in the end, `((5 + length) / 6) ** penalty`.
+        penalty: exponent of `(5 + length) / 6`, by which a beam's logarithm is divided before the best is taken.
         batch_size: of the model's runs.
 
     Raises:

@@ -102,8 +102,8 @@ def assemble_sequence(config: SequenceConfig, name: str) -> keras.Model:
     """The functional model of `config`, not compiled.
 
     `[source, target]`, integers `(batch, source_length)` and `(batch, target_length)`, give logits `(batch, target_length,
-    vocabulary)`: row `i` is of the token that follows `target[: i + 1]`, so the target begins with a token of its own and is shifted
-    by one against what is to be predicted.
+    vocabulary)`: row `i` is of the token that follows `target[: i + 1]`, so the target begins with a token of its own and is
+    shifted by one against what is to be predicted.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, sections 3 and 5.4.
     """
@@ -166,4 +166,5 @@ def sequence_multiply_adds(model: keras.Model) -> int:
     """Multiply-add operations of one pair of sequences through a model of `assemble_sequence`, the logits included."""
     blocks = [layer for layer in model.layers if isinstance(layer, Residual)]
     inputs = [[tuple(x.shape[1:]) for x in keras.tree.flatten(block.input)] for block in blocks]
-    return sum(b.multiply_adds(*shapes) for b, shapes in zip(blocks, inputs)) + math.prod(model.output.shape[1:]) * inputs[-1][0][-1]
+    logits = math.prod(model.output.shape[1:]) * inputs[-1][0][-1]
+    return logits + sum(block.multiply_adds(*shapes) for block, shapes in zip(blocks, inputs))
