@@ -12,7 +12,8 @@ def fused_attention(q, k, v, mask=None, causal: bool = False):
 
     `q` is `(..., heads, n, width)`, `k` and `v` are `(..., heads, keys, width)`, all of the layer's compute type; `mask` is
     boolean and broadcasts against `(..., heads, 1, keys)`; with `causal` token `i` sees the keys up to `i` only. On torch
-    it serves every device and type, on JAX 16-bit inputs on a GPU. The routines keep running sums in float32; on a CPU the inputs are promoted first.
+    it serves every device and type, on JAX 16-bit inputs on a GPU. The routines keep running sums in float32; on a CPU the
+    inputs are promoted first.
     """
     backend = keras.config.backend()
     if backend == "torch":
