@@ -34,6 +34,7 @@ from .parts import (
     ShiftedPatchEmbedding,
     ShiftedPatchReduction,
     SinCosPosition,
+    SinusoidPosition,
     TokenProjection,
     Tokens,
 )
@@ -216,6 +217,6 @@ __all__ = [
     "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention",
     "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom", "NystromAttention",
     "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding",
-    "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "Softmax",
-    "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
+    "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "SinusoidPosition",
+    "Softmax", "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

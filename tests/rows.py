@@ -33,6 +33,7 @@ from keras_vix.parts import (
     ShiftedPatchEmbedding,
     ShiftedPatchReduction,
     SinCosPosition,
+    SinusoidPosition,
 )
 
 TOKENS, DIM, GRID = 16, 8, (4, 4)
@@ -75,6 +76,8 @@ class Row:
 KERNEL_ROWS = [
     Row("kernel", "softmax", Softmax, {}, QKV, "permutes exact masks cross"),
     Row("kernel", "softmax/chunk", Softmax, {"chunk": 5}, QKV, "permutes exact masks cross"),
+    Row("kernel", "softmax/causal", Softmax, {"causal": True}, QKV, "exact masks cross"),
+    Row("kernel", "softmax/causal-chunk", Softmax, {"causal": True, "chunk": 5}, QKV, "exact masks cross"),
     Row("kernel", "performer/positive", Performer, {"m": 8, "seed": 1}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/full", Performer, {"m": 8, "seed": 1, "stabiliser": "full"}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/paper", Performer, {"m": 8, "seed": 1, "stabiliser": "paper"}, QKV, "permutes exact masks cross"),
@@ -105,6 +108,7 @@ KERNEL_ROWS = [
 ROWS = KERNEL_ROWS + [
     Row("mixer", "attention", Attention, {"num_heads": 2}, X, "permutes masks cross values"),
     Row("mixer", "attention/performer", Attention, {"num_heads": 2, "kernel": Performer(m=8, seed=1)}, X, "permutes masks cross values"),
+    Row("mixer", "attention/causal", Attention, {"num_heads": 2, "kernel": Softmax(causal=True)}, X, "masks cross values"),
     Row("mixer", "attention/wide", Attention, {"num_heads": 2, "key_dim": 6, "use_bias": False}, X, "permutes masks cross"),
     Row("mixer", "attention/rope", Attention, {"num_heads": 2, "rope": RotaryEmbedding(axes=2, grid=GRID)}, X, "masks values"),
     Row("mixer", "attention/few", Attention, {"num_heads": 4, "kv_heads": 2, "qkv_bias": False}, X, "permutes masks cross"),
@@ -154,6 +158,7 @@ ROWS = KERNEL_ROWS + [
     Row("position", "rope/sequence", RotaryEmbedding, {"prefix": 1, "turn_prefix": True}, QKV),
     Row("position", "sincos/prefix", SinCosPosition, {"grid": (3, 5), "prefix": 1}, X),
     Row("ffn", "mlp", MLP, {"mlp_dim": 12}, X, "permutes"),
+    Row("sequence", "sinusoid", SinusoidPosition, {}, X),
     Row("reduce", "merge", PatchMerging, {"dim": 12, "grid": GRID}, X),
     Row("reduce", "merge/odd", PatchMerging, {"dim": 12, "grid": (2, 5), "merge_norm": False}, (10, DIM)),
     Row("reduce", "spt", ShiftedPatchReduction, {"dim": 12, "grid": (3, 5), "prefix": 1}, X),
@@ -173,11 +178,13 @@ ROWS = KERNEL_ROWS + [
 
 DROPOUT = [
     Row("kernel", "softmax/dropout", Softmax, {"dropout": 0.5}, QKV),
+    Row("kernel", "softmax/causal-dropout", Softmax, {"causal": True, "dropout": 0.5}, QKV),
     Row("kernel", "performer/dropout", Performer, {"m": 8, "dropout": 0.5}, QKV),
     Row("kernel", "linformer/dropout", Linformer, {"m": 4, "dropout": 0.5}, QKV),
     Row("kernel", "nystrom/dropout", Nystrom, {"m": 4, "dropout": 0.5}, QKV),
     Row("mixer", "attention/dropout", Attention, {"num_heads": 2, "out_dropout": 0.5}, X),
     Row("ffn", "mlp/dropout", MLP, {"mlp_dim": 12, "dropout": 0.5}, X),
+    Row("ffn", "mlp/hidden-dropout", MLP, {"mlp_dim": 12, "hidden_dropout": 0.5}, X),
     Row("head", "linear/dropout", LinearHead, {"classes": 5, "head_dropout": 0.5}, (DIM,)),
     Row("head", "mlp/dropout", MLPHead, {"classes": 5, "hidden": (7,), "head_dropout": 0.5}, (DIM,)),
 ]

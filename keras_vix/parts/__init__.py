@@ -6,7 +6,7 @@ from .ffns import MLP
 from .heads import LinearHead, MLPHead
 from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
-from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
+from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
 from .shifted import ShiftedPatchEmbedding, ShiftedPatchReduction
@@ -35,5 +35,5 @@ __all__ = [
     "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
     "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
     "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
-    "TokenProjection", "Tokens",
+    "SinusoidPosition", "TokenProjection", "Tokens",
 ]  # fmt: skip

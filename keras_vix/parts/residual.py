@@ -13,7 +13,8 @@ NORMS = ("pre", "post", "both", "none")
 class Residual(Layer):
     """`x + branch(norm(x))` or another place for the norm: `(batch, n, dim) -> same`; `branch(x) = drop_path(scale * inner(x))`.
 
-    Further inputs of the call go to `inner` as they are.
+    Called as `layer(x, memory=None, projection=None, memory_mask=None)`: `memory` and `projection` go to `inner` as they are, and
+    `memory_mask`, by default the mask that Keras carries with `memory`, as its `mask`.
 
     Args:
         inner: the layer inside.
@@ -60,9 +61,11 @@ class Residual(Layer):
         self.drop = keras.layers.Dropout(self.drop_path, noise_shape=noise, seed=self.seed, dtype=self.dtype_policy)
         self.built = True
 
-    def call(self, x, memory=None, projection=None):
+    def call(self, x, memory=None, projection=None, memory_mask=None):
         shared = {} if projection is None else {"projection": projection}
         inputs = () if memory is None else (memory,)
+        if memory_mask is not None:
+            shared["mask"] = memory_mask
         if self.norm == "post":
             return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
         y = x if self.norm == "none" else self.layer_norm(x)
