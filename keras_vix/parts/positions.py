@@ -82,6 +82,35 @@ class SinCosPosition(Layer):
 
 
 @register
+class SinusoidPosition(Layer):
+    """Fixed sines and cosines of the place in the sequence, tokens in front included: `(batch, n, dim) -> same`; no weights.
+
+    Channel `2 i` of token `t` is `sin(t / base^(2 i / dim))`, channel `2 i + 1` the cosine.
+
+    Args:
+        base: longest wavelength over 2 pi, > 1.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    """
+
+    def __init__(self, base: float = 10_000.0, **kwargs):
+        super().__init__(**kwargs)
+        self.base = checks.number("base", base, 1.0 + 1e-9, 1e12)
+
+    def build(self, x_shape):
+        tokens, dim = x_shape[1:]
+        turn = np.arange(tokens)[:, None] / self.base ** (np.arange(dim) // 2 * 2 / dim)
+        self.table = np.where(np.arange(dim) % 2, np.cos(turn), np.sin(turn)).astype("float32")
+        self.built = True
+
+    def call(self, x):
+        return x + ops.convert_to_tensor(self.table, dtype=x.dtype)
+
+    def constants(self):
+        return self.table.size
+
+
+@register
 class RotaryEmbedding(Layer):
     """Turn the feature pairs of queries or keys by their token's place: `(..., n, width) -> same`; no weights.
 
