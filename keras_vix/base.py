@@ -45,6 +45,10 @@ class Layer(keras.layers.Layer):
         """Entries of constant tables that some published counts include among the parameters."""
         return 0
 
+    def declared(self) -> int:
+        """Parameters that a source makes, counts and never uses; not made here."""
+        return 0
+
 
 def _to_config(value):
     if not isinstance(value, keras.layers.Layer):

@@ -18,6 +18,7 @@ from .mixers import (
 )
 from .parts import (
     MLP,
+    Bottleneck,
     ChannelNorm,
     ClassAttention,
     ClassAttentionPool,
@@ -29,13 +30,17 @@ from .parts import (
     PatchMerging,
     Prefix,
     Residual,
+    ResNetEmbedding,
     RotaryEmbedding,
     SequencePool,
     ShiftedPatchEmbedding,
     ShiftedPatchReduction,
     SinCosPosition,
     SinusoidPosition,
+    StandardConv2D,
+    T2TEmbedding,
     TokenProjection,
+    TokenTransformer,
     Tokens,
 )
 
@@ -213,10 +218,11 @@ class TalkingHeadsAttention(Attention):
 
 
 __all__ = [
-    "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding", "ConvReduction",
-    "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention",
-    "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom", "NystromAttention",
-    "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding",
-    "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "SinusoidPosition",
-    "Softmax", "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
+    "Attention", "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
+    "ConvReduction", "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer",
+    "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom",
+    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "ResNetEmbedding",
+    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow",
+    "SinCosPosition", "SinusoidPosition", "Softmax", "StandardConv2D", "T2TEmbedding", "TalkingHeads", "TalkingHeadsAttention",
+    "TokenMLP", "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

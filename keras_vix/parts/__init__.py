@@ -9,11 +9,25 @@ from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
+from .resnet import Bottleneck, ResNetEmbedding, StandardConv2D
 from .shifted import ShiftedPatchEmbedding, ShiftedPatchReduction
+from .t2t import T2TEmbedding, TokenTransformer
 from .tokens import Prefix, TokenProjection, Tokens
 
-EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding, "spt": ShiftedPatchEmbedding}
-POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
+EMBEDS = {
+    "patch": PatchEmbedding,
+    "conv": ConvEmbedding,
+    "spt": ShiftedPatchEmbedding,
+    "t2t": T2TEmbedding,
+    "resnet": ResNetEmbedding,
+}
+POSITIONS = {
+    "none": None,
+    "learned": LearnedPosition,
+    "sincos": SinCosPosition,
+    "sinusoid": SinusoidPosition,
+    "rope": RotaryEmbedding,
+}
 FFNS = {"mlp": MLP}
 REDUCES = {
     "merge": PatchMerging,
@@ -32,8 +46,9 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
-    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
-    "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
-    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
-    "SinusoidPosition", "TokenProjection", "Tokens",
+    "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
+    "FirstPool", "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging",
+    "Prefix", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
+    "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding", "TokenProjection",
+    "TokenTransformer", "Tokens",
 ]  # fmt: skip

@@ -83,9 +83,9 @@ class SinCosPosition(Layer):
 
 @register
 class SinusoidPosition(Layer):
-    """Fixed sines and cosines of the place in a sequence, in turn: `(batch, n, dim) -> same`; no weights.
+    """Fixed sines and cosines of the place in the sequence, tokens in front included: `(batch, n, dim) -> same`; no weights.
 
-    Channel `2 i` of token `t` has `sin(t / base ** (2 i / dim))` added, channel `2 i + 1` the cosine.
+    Channel `2 i` of token `t` has `sin(t / base^(2 i / dim))` added, channel `2 i + 1` the cosine.
 
     Args:
         base: longest wavelength over 2 pi, > 1.
@@ -111,6 +111,9 @@ class SinusoidPosition(Layer):
 
     def call(self, x):
         return x + ops.convert_to_tensor(self.table, dtype=x.dtype)
+
+    def constants(self):
+        return self.table.size
 
 
 @register

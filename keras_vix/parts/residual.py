@@ -6,7 +6,7 @@ from .. import checks
 from ..base import Layer, make_seed, register
 from .norms import NORM_LAYERS, make_norm
 
-NORMS = ("pre", "post", "both", "none")
+NORMS = ("pre", "post", "both", "double", "none")
 
 
 @register
@@ -19,7 +19,8 @@ class Residual(Layer):
     Args:
         inner: the layer inside.
         norm: where the normalisation stands. `pre`: `x + branch(norm(x))`; `post`: `norm(x + branch(x))`; `both`:
-            `norm(x) + branch(norm(x))`; `none`: `x + branch(x)`.
+            `norm(x) + branch(norm(x))`; `double`: as `pre`, and the normalised input joins what leaves `inner`; `none`:
+            `x + branch(x)`.
         norm_epsilon: of the normalisation, > 0.
         norm_layer: `layer`, `channel` (see `ChannelNorm`) or `batch`.
         drop_path: rate of leaving the branch out for a whole sample while training, in [0, 1).
@@ -27,7 +28,8 @@ class Residual(Layer):
         seed: of the dropped paths.
 
     Source: pre-norm: Xiong et al. 2020, arXiv:2002.04745; drop path: Huang et al. 2016, arXiv:1603.09382; scale: Touvron et al.
-    2021, arXiv:2103.17239, eq. 4; `both`: the second half of the blocks of Hassani et al. 2021, arXiv:2104.05704, as released.
+    2021, arXiv:2103.17239, eq. 4; `both`: the second half of the blocks of Hassani et al. 2021, arXiv:2104.05704, as released;
+    `double`: the attention of the T2T-ViT of Lee et al. 2021, arXiv:2112.13492, as released.
     """
 
     def __init__(
@@ -69,7 +71,8 @@ class Residual(Layer):
         if self.norm == "post":
             return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
         y = x if self.norm == "none" else self.layer_norm(x)
-        return (y if self.norm == "both" else x) + self._branch(self.inner(y, *inputs, **shared))
+        inside = self.inner(y, *inputs, **shared)
+        return (y if self.norm == "both" else x) + self._branch(y + inside if self.norm == "double" else inside)
 
     def _branch(self, y):
         return self.drop(y if self.scale is None else y * self.gamma)

@@ -10,7 +10,7 @@ import keras
 from ..base import Layer
 from ..parts import Residual
 
-COUNTINGS = ("trainable", "tables", "modules")
+COUNTINGS = ("trainable", "tables", "modules", "declared")
 
 
 def trainable_parameters(model: keras.Model) -> int:
@@ -21,14 +21,16 @@ def trainable_parameters(model: keras.Model) -> int:
 def published_parameters(model: keras.Model, counting: str) -> int:
     """The source's own way of counting.
 
-    `trainable`: all of them. `tables`: with the index and mask constants of windows. `modules`: kernels, biases and factors of
+    `trainable`: all of them. `tables`: with constants, such as the index and mask tables of windows and sines of positions.
+    `declared`: with weights that the source makes and never uses. `modules`: kernels, biases and factors of
     dense layers, convolutions, layer and batch normalisations, without what stands alone: tokens in front, tables of positions,
     Linformer's projections, the factors of a channel normalisation (a summary that visits modules does not see them).
     """
     tables = sum(layer.constants() for layer in _own(model)) if counting == "tables" else 0
+    idle = sum(layer.declared() for layer in _own(model)) if counting == "declared" else 0
     alone = [w for layer in model._flatten_layers() if isinstance(layer, Layer) for w in layer.stand_alone()]
     unseen = sum(math.prod(w.shape) for w in alone) if counting == "modules" else 0
-    return trainable_parameters(model) + tables - unseen
+    return trainable_parameters(model) + tables + idle - unseen
 
 
 def multiply_adds(model: keras.Model) -> int:
