@@ -8,6 +8,7 @@ from .base import Layer, make_seed, register
 from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
     Attention,
+    BinaryAttention,
     ConvAttention,
     FourierMixing,
     LeViTAttention,
@@ -18,6 +19,13 @@ from .mixers import (
 )
 from .parts import (
     MLP,
+    Affine,
+    BinaryConv2D,
+    BinaryDense,
+    BinaryMerging,
+    BinaryMLP,
+    BinaryProjection,
+    BinarySign,
     ChannelNorm,
     ClassAttention,
     ClassAttentionPool,
@@ -29,6 +37,7 @@ from .parts import (
     PatchMerging,
     Prefix,
     Residual,
+    RPReLU,
     RotaryEmbedding,
     SequencePool,
     ShiftedPatchEmbedding,
@@ -212,10 +221,11 @@ class TalkingHeadsAttention(Attention):
 
 
 __all__ = [
-    "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding", "ConvReduction",
+    "Affine", "Attention", "BinaryAttention", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection",
+    "BinarySign", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding", "ConvReduction",
     "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention",
     "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom", "NystromAttention",
-    "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding",
+    "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "RPReLU", "Residual", "RotaryEmbedding",
     "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "Softmax",
     "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Everything a model is made of besides its mixers: one table for each choice."""
 
+from .binary import Affine, BinaryConv2D, BinaryDense, BinaryMerging, BinaryMLP, BinaryProjection, BinarySign, RPReLU
 from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
@@ -14,11 +15,12 @@ from .tokens import Prefix, TokenProjection, Tokens
 
 EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding, "spt": ShiftedPatchEmbedding}
 POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
-FFNS = {"mlp": MLP}
+FFNS = {"mlp": MLP, "binary_mlp": BinaryMLP}
 REDUCES = {
     "merge": PatchMerging,
     "conv": ConvReduction,
     "depthwise": DepthwiseReduction,
+    "binary_merge": BinaryMerging,
     "spt": ShiftedPatchReduction,
 }
 POOLS = {
@@ -32,6 +34,7 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
+    "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "RPReLU",
     "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
     "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
     "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
