@@ -23,9 +23,9 @@ def fan_in():
 
 @register
 class BinarySign(Layer):
-    """`sign(x + shift)` with a learned shift for each channel: `(..., dim) -> same`, every number -1 or 1 (or 0, where it is 0).
+    """`sign(x + bias)`, a number for each channel: `(..., dim) -> same`, every number -1 or 1 (or 0, where it is 0).
 
-    The derivative is `2 - 2 |x + shift|` from -1 to 1, and 0 beyond. Shifts start at 0.
+    The derivative is `2 - 2 |x + bias|` from -1 to 1, and 0 beyond. The bias starts at 0.
 
     Source: Liu et al. 2020, arXiv:2003.03488, section 4.2; the slope: Liu et al. 2018, arXiv:1808.00278.
     """
@@ -34,24 +34,24 @@ class BinarySign(Layer):
         super().__init__(autocast=False, **kwargs)
 
     def build(self, x_shape):
-        self.shift = self.add_weight(name="shift", shape=x_shape[-1:], initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=x_shape[-1:], initializer="zeros")
         self.built = True
 
     def call(self, x):
-        return ops.cast(binary.sign(promote(x) + self.shift), self.compute_dtype)
+        return ops.cast(binary.sign(promote(x) + self.bias), self.compute_dtype)
 
     def compute_output_shape(self, x_shape):
         return x_shape
 
     def stand_alone(self):
-        return [self.shift]
+        return [self.bias]
 
 
 @register
 class RPReLU(Layer):
-    """`PReLU(x - before) + after`, all three with a number for each channel: `(..., dim) -> same`.
+    """`PReLU(x - bias_before) + bias_after`, all three with a number for each channel: `(..., dim) -> same`.
 
-    Slopes start at 0.25, shifts at 0.
+    Slopes start at 0.25, biases at 0.
 
     Source: Liu et al. 2020, arXiv:2003.03488, section 4.2.
     """
@@ -60,14 +60,14 @@ class RPReLU(Layer):
         super().__init__(autocast=False, **kwargs)
 
     def build(self, x_shape):
-        self.before = self.add_weight(name="before", shape=x_shape[-1:], initializer="zeros")
+        self.bias_before = self.add_weight(name="bias_before", shape=x_shape[-1:], initializer="zeros")
         self.slope = self.add_weight(name="slope", shape=x_shape[-1:], initializer=keras.initializers.Constant(0.25))
-        self.after = self.add_weight(name="after", shape=x_shape[-1:], initializer="zeros")
+        self.bias_after = self.add_weight(name="bias_after", shape=x_shape[-1:], initializer="zeros")
         self.built = True
 
     def call(self, x):
-        x = promote(x) - self.before
-        return ops.cast(ops.where(x > 0.0, x, x * self.slope) + self.after, self.compute_dtype)
+        x = promote(x) - self.bias_before
+        return ops.cast(ops.where(x > 0.0, x, x * self.slope) + self.bias_after, self.compute_dtype)
 
     def compute_output_shape(self, x_shape):
         return x_shape
@@ -75,10 +75,10 @@ class RPReLU(Layer):
 
 @register
 class Affine(Layer):
-    """`scale * x + shift`, a number of each for each channel: `(..., dim) -> same`.
+    """`gamma * x + beta`, a number of each for each channel: `(..., dim) -> same`.
 
     Args:
-        start: of the scales; shifts start at 0.
+        start: of `gamma`; `beta` starts at 0.
     """
 
     def __init__(self, start: float = 0.1, **kwargs):
@@ -86,12 +86,12 @@ class Affine(Layer):
         self.start = checks.number("start", start, 0.0, 10.0)
 
     def build(self, x_shape):
-        self.scale = self.add_weight(name="scale", shape=x_shape[-1:], initializer=keras.initializers.Constant(self.start))
-        self.shift = self.add_weight(name="shift", shape=x_shape[-1:], initializer="zeros")
+        self.gamma = self.add_weight(name="gamma", shape=x_shape[-1:], initializer=keras.initializers.Constant(self.start))
+        self.beta = self.add_weight(name="beta", shape=x_shape[-1:], initializer="zeros")
         self.built = True
 
     def call(self, x):
-        return ops.cast(promote(x) * self.scale + self.shift, self.compute_dtype)
+        return ops.cast(promote(x) * self.gamma + self.beta, self.compute_dtype)
 
     def compute_output_shape(self, x_shape):
         return x_shape
@@ -100,12 +100,12 @@ class Affine(Layer):
         return math.prod(x_shape)
 
     def stand_alone(self):
-        return [self.scale, self.shift]
+        return [self.gamma, self.beta]
 
 
 @register
 class BinaryDense(Layer):
-    """`sign(x + shift) W`, where each unit's weights are one number or its negative: `(..., dim) -> (..., units)`; no bias.
+    """`sign(x + bias) W`, where each unit's weights are one number or its negative: `(..., dim) -> (..., units)`; no other bias.
 
     `W` is `mean |V| * sign(V - mean V)` of the trained `V`, means over each unit's weights. The gradient passes to `V - mean V`
     unchanged where its size is at most 1. `V` starts uniform in `+-1/sqrt(dim)`.

@@ -30,8 +30,8 @@ def of(weights, name):
 
 
 def rprelu(x, w):
-    x = x - w["before"]
-    return np.where(x > 0, x, w["slope"] * x) + w["after"]
+    x = x - w["bias_before"]
+    return np.where(x > 0, x, w["slope"] * x) + w["bias_after"]
 
 
 def norm(x, w):
@@ -40,7 +40,7 @@ def norm(x, w):
 
 def dense(x, w):
     v = w["kernel"]
-    return np.sign(x + w["sign/shift"]) @ (np.abs(v).mean(0) * np.sign(v - v.mean(0)))
+    return np.sign(x + w["sign/bias"]) @ (np.abs(v).mean(0) * np.sign(v - v.mean(0)))
 
 
 def project(x, w, short):
@@ -87,7 +87,7 @@ def test_a_binary_convolution_by_hand():
     found, w = disturbed(BinaryConv2D(5), image)
     v = w["kernel"]
     kernel = np.abs(v).mean((0, 1, 2)) * np.sign(v)  # the mean is not taken off
-    signs = np.sign(image + w["sign/shift"])
+    signs = np.sign(image + w["sign/bias"])
     for i in range(2):
         for j in range(3):
             patch = signs[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
@@ -106,7 +106,7 @@ def test_rprelu_and_affine():
     assert np.abs(found - rprelu(X, w)).max() <= 1e-6
     assert np.array_equal(run(RPReLU(), np.float32([[-4.0, 0.0, 2.0]])), np.float32([[-1.0, 0.0, 2.0]]))
     found, w = disturbed(Affine(), X)
-    assert np.abs(found - (w["scale"] * X + w["shift"])).max() <= 1e-6
+    assert np.abs(found - (w["gamma"] * X + w["beta"])).max() <= 1e-6
     assert np.array_equal(run(Affine(0.5), X), X / 2)
 
 
@@ -125,10 +125,10 @@ def test_a_binary_mlp_by_hand(prefix, branches):
     found, w = disturbed(BinaryMLP(8, GRID, prefix, branches=branches), x)
     hidden = project(x, of(w, "expand"), np.concatenate([x, x], -1))
     wanted = project(hidden, of(w, "contract"), (hidden[..., ::2] + hidden[..., 1::2]) / 2)
-    wanted = w["affine/scale"] * wanted + w["affine/shift"]
+    wanted = w["affine/gamma"] * wanted + w["affine/beta"]
     for high, wide in ((3, 1), (1, 3), (5, 1), (1, 5)) if branches else ():
         a = of(w, f"mean{high}x{wide}")
-        wanted[:, prefix:] += a["scale"] * around(x[:, prefix:], GRID, high, wide) + a["shift"]
+        wanted[:, prefix:] += a["gamma"] * around(x[:, prefix:], GRID, high, wide) + a["beta"]
     assert np.abs(found - wanted).max() <= 1e-5
 
 
@@ -149,7 +149,7 @@ def test_binary_attention_by_hand(heads, reduction):
         few = coarse(X, GRID, 2)
         few = project(few, of(w, "reduced"), few)
     query, key, value = (project(x, of(w, name), x) for name, x in (("query", X), ("key", few), ("value", few)))
-    q, k, v = (np.sign(y + w[f"{name}_sign/shift"]) for name, y in (("query", query), ("key", key), ("value", value)))
+    q, k, v = (np.sign(y + w[f"{name}_sign/bias"]) for name, y in (("query", query), ("key", key), ("value", value)))
     context, width = np.zeros_like(X, "float64"), 4 // heads
     for h in range(heads):
         one = slice(h * width, (h + 1) * width)
@@ -161,14 +161,14 @@ def test_binary_attention_by_hand(heads, reduction):
         shared = shared[:, [0, 0, 1, 1] * 2]
     out = rprelu(norm(context, of(w, "norm")) + query + shared, of(w, "activation"))
     out = project(out, of(w, "out"), out)
-    assert np.abs(found - (w["affine/scale"] * out + w["affine/shift"])).max() <= 1e-5
+    assert np.abs(found - (w["affine/gamma"] * out + w["affine/beta"])).max() <= 1e-5
 
 
 def test_binary_merging_by_hand():
     found, w = disturbed(BinaryMerging(8, GRID), X)
     y = norm(X, of(w, "first_norm"))
     board, v = y.reshape(3, *GRID, 4), w["conv/kernel"]
-    signs, kernel = np.sign(board + w["conv/sign/shift"]), np.abs(v).mean((0, 1, 2)) * np.sign(v)
+    signs, kernel = np.sign(board + w["conv/sign/bias"]), np.abs(v).mean((0, 1, 2)) * np.sign(v)
     conv = np.stack([np.tensordot(signs[:, :, 2 * j : 2 * j + 2], kernel, ((1, 2, 3), (0, 1, 2))) for j in range(2)], 1)
     means = coarse(y, GRID, 2)
     wanted = rprelu(norm(conv, of(w, "norm")) + np.concatenate([means, means], -1), of(w, "activation"))
