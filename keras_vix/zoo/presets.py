@@ -8,6 +8,7 @@ DEIT = "Touvron et al. 2020, arXiv:2012.12877"
 CAIT = "Touvron et al. 2021, arXiv:2103.17239"
 SWIN = "Liu et al. 2021, arXiv:2103.14030"
 PIT = "Heo et al. 2021, arXiv:2103.16302"
+BINARY = "Le and Li 2023, arXiv:2306.16678"
 SMALL = "Lee et al. 2021, arXiv:2112.13492"
 HYBRIDS = "Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision"
 
@@ -121,6 +122,15 @@ def small_images(family: str, title: str, differs: str = "", lsa: dict | None = 
         family + ending: Row(family, choices, title + text.get(what, f", {what}"), f"{SMALL}, tables 2 and 3", differs)
         for ending, (choices, what) in rows.items()
     }
+
+
+STEP = "the step of the binary probabilities is kept at 1e-5 or more"
+
+
+def binary_deit(title: str, branches: bool = False, affine: float | None = None, **choices) -> Row:
+    """A step from binary DeiT-S to BinaryViT."""
+    own = dict(branches=branches, out_affine=affine, mlp_affine=affine) | choices
+    return Row("binary_deit", own, f"binary DeiT-S{title}", BINARY, STEP)
 
 
 PRESETS = {
@@ -246,6 +256,21 @@ PRESETS = {
     "pit_xs_distilled": pit((2, 4, 8), 48, distilled=True),
     "pit_s_distilled": pit((3, 6, 12), 48, distilled=True),
     "pit_b_distilled": pit((4, 8, 16), 64, 14, distilled=True, depth=(3, 6, 4)),
+    "binary_deit_s": binary_deit(", class token", prefix=1, pool="first", token_std=1e-6),
+    "binary_deit_s_gap": binary_deit(", mean of the tokens"),
+    "binary_deit_s_branches": binary_deit(", mean of the tokens, means of neighbours", True),
+    "binary_deit_s_affine": binary_deit(", mean of the tokens, means of neighbours, learned scales", True, 0.1),
+    "binary_vit": Row(
+        "binary_vit", {}, "BinaryViT, binary transformer of four stages", BINARY, STEP, counting="statistics"
+    ),
+    "binary_vit_star": Row(
+        "binary_vit",
+        dict(merge_binary=False),
+        "BinaryViT*, stages joined in full precision",
+        BINARY,
+        STEP,
+        counting="statistics",
+    ),
     **small_images("sl_vit", "ViT of 9 blocks"),
     **small_images(
         "sl_cait",
