@@ -30,6 +30,7 @@ def binary_weights(kernel, center: bool = True):
     The gradient reaches `W - mean W`, unchanged, where its size is at most 1, and none reaches `mean |W|`. `center=False` leaves
     the mean in.
     """
+    kernel = ops.convert_to_tensor(kernel)
     axes = tuple(range(len(kernel.shape) - 1))
     level = ops.mean(ops.absolute(kernel), axis=axes, keepdims=True)
     if center:
@@ -43,6 +44,7 @@ def binary_probabilities(p, step):
     The derivative by `p` is 1 where `p / step` is from 0 to 1 and 0 elsewhere; by `step` it is `round(p / step) - p / step` there
     and 1 above. A `step` below 1e-5 counts as 1e-5, and still learns.
     """
+    step = ops.convert_to_tensor(step)
     step = with_slope(ops.maximum(step, SMALLEST), (step, ops.ones_like(step)))
     ratio = ops.stop_gradient(p / step)
     inside = ops.cast(ops.logical_and(ratio >= 0.0, ratio <= 1.0), p.dtype)
