@@ -47,7 +47,7 @@ def test_all_products_of_the_blocks_have_weights_of_two_values(name):
     model = keras_vix.build(name, dataset="digits")
     assert kernels(model)
     for kernel, center in kernels(model):
-        found = ops.convert_to_numpy(binary_weights(ops.convert_to_tensor(kernel), center))
+        found = ops.convert_to_numpy(binary_weights(kernel, center))
         for unit in found.reshape(-1, found.shape[-1]).T:
             assert len(np.unique(unit)) == 2 and unit.max() == -unit.min()
 
