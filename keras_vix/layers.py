@@ -8,6 +8,7 @@ from .base import Layer, make_seed, register
 from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
     Attention,
+    BinaryAttention,
     ConvAttention,
     FourierMixing,
     LeViTAttention,
@@ -18,6 +19,13 @@ from .mixers import (
 )
 from .parts import (
     MLP,
+    Affine,
+    BinaryConv2D,
+    BinaryDense,
+    BinaryMLP,
+    BinaryMerging,
+    BinaryProjection,
+    BinarySign,
     Bottleneck,
     ChannelNorm,
     ClassAttention,
@@ -29,8 +37,9 @@ from .parts import (
     PatchEmbedding,
     PatchMerging,
     Prefix,
-    Residual,
+    RPReLU,
     ResNetEmbedding,
+    Residual,
     RotaryEmbedding,
     SequencePool,
     ShiftedPatchEmbedding,
@@ -218,11 +227,12 @@ class TalkingHeadsAttention(Attention):
 
 
 __all__ = [
-    "Attention", "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
+    "Affine", "Attention", "BinaryAttention", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection",
+    "BinarySign", "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
     "ConvReduction", "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer",
     "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom",
-    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "ResNetEmbedding",
-    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow",
-    "SinCosPosition", "SinusoidPosition", "Softmax", "StandardConv2D", "T2TEmbedding", "TalkingHeads", "TalkingHeadsAttention",
-    "TokenMLP", "TokenProjection", "TokenTransformer", "Tokens",
+    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "RPReLU",
+    "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction",
+    "ShiftedWindow", "SinCosPosition", "SinusoidPosition", "Softmax", "StandardConv2D", "T2TEmbedding", "TalkingHeads",
+    "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

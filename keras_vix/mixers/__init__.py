@@ -1,6 +1,7 @@
 """Mixers: which tokens talk, through which projections. To add one: a file, a line here, a line in `tests/rows.py`."""
 
 from .attention import Attention
+from .binary import BinaryAttention
 from .conv import ConvAttention
 from .fourier import FourierMixing
 from .levit import LeViTAttention
@@ -10,6 +11,7 @@ from .window import LocalAttention1D, LocalWindowAttention2D
 
 MIXERS = {
     "attention": Attention,
+    "binary_attention": BinaryAttention,
     "conv_attention": ConvAttention,
     "levit": LeViTAttention,
     "window": LocalWindowAttention2D,
@@ -19,6 +21,6 @@ MIXERS = {
 }
 
 __all__ = [
-    "MIXERS", "Attention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D", "LocalWindowAttention2D",
-    "ShiftedWindow", "TokenMLP",
+    "MIXERS", "Attention", "BinaryAttention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
+    "LocalWindowAttention2D", "ShiftedWindow", "TokenMLP",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Everything a model is made of besides its mixers: one table for each choice."""
 
+from .binary import Affine, BinaryConv2D, BinaryDense, BinaryMerging, BinaryMLP, BinaryProjection, BinarySign, RPReLU
 from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
@@ -28,11 +29,12 @@ POSITIONS = {
     "sinusoid": SinusoidPosition,
     "rope": RotaryEmbedding,
 }
-FFNS = {"mlp": MLP}
+FFNS = {"mlp": MLP, "binary_mlp": BinaryMLP}
 REDUCES = {
     "merge": PatchMerging,
     "conv": ConvReduction,
     "depthwise": DepthwiseReduction,
+    "binary_merge": BinaryMerging,
     "spt": ShiftedPatchReduction,
 }
 POOLS = {
@@ -46,9 +48,10 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
-    "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
-    "FirstPool", "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging",
-    "Prefix", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
+    "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "Bottleneck",
+    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
+    "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
+    "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
     "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding", "TokenProjection",
     "TokenTransformer", "Tokens",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """The block: every block of every model is two of these."""
 
+import math
+
 import keras
 
 from .. import checks
@@ -82,6 +84,12 @@ class Residual(Layer):
 
     def multiply_adds(self, x_shape, memory_shape=None, projection_shape=None):
         return self.inner.multiply_adds(*(shape for shape in (x_shape, memory_shape) if shape is not None))
+
+    def binary_multiply_adds(self, x_shape, *shapes):
+        return self.inner.binary_multiply_adds(x_shape, *shapes)
+
+    def scalings(self, x_shape, *shapes):
+        return self.inner.scalings(x_shape, *shapes) + (0 if self.scale is None else math.prod(x_shape))
 
     def stand_alone(self):
         return [] if self.scale is None else [self.gamma]

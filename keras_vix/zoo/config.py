@@ -32,7 +32,7 @@ OFFERED = (
 )  # fmt: skip
 STAGED = ("dim", "depth", "num_heads", "key_dim", "mlp_dim")
 # Options that may have one value for each stage.
-STAGED_OPTIONS = frozenset({"window", "shift"})
+STAGED_OPTIONS = frozenset({"kv_reduction", "window", "shift"})
 GROWTHS = ("linear", "constant")
 
 

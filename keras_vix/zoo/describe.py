@@ -6,7 +6,14 @@ import textwrap
 from .. import checks
 from .assemble import assemble
 from .configure import configure, find
-from .count import multiply_adds, published_parameters, tokens, trainable_parameters
+from .count import (
+    binary_multiply_adds,
+    multiply_adds,
+    operations,
+    published_parameters,
+    tokens,
+    trainable_parameters,
+)
 from .presets import PRESETS
 from .sequence import SEQUENCES, assemble_sequence, configure_sequence, sequence_multiply_adds
 from .size import published_megabytes
@@ -24,6 +31,8 @@ class Description:
         published_megabytes: the source's "Size (MB)", an estimate (`zoo.size`), or `None` where it has none.
         tokens: that the first block sees.
         multiply_adds: of one image, or one pair of sequences, through the model, products only.
+        binary_multiply_adds: those among them of two numbers of two values each; operations: the cost when these count 1/64
+            (`zoo.count.operations`).
         config: the whole record, as a plain dictionary.
         source: paper or report; differs: what differs from it.
     """
@@ -35,6 +44,8 @@ class Description:
     published_megabytes: float | None
     tokens: int
     multiply_adds: int
+    binary_multiply_adds: int
+    operations: int
     config: dict
     source: str
     differs: str
@@ -46,6 +57,7 @@ class Description:
             ("published size", "-" if self.published_megabytes is None else f"{self.published_megabytes:.2f} MB (an estimate)"),
             ("tokens", f"{self.tokens:,}"),
             ("multiply-adds", f"{self.multiply_adds:,}"),
+            *self._binary(),
             ("source", self.source),
             ("differs", self.differs or "-"),
             ("options", _words(self.config.get("options", {}))),
@@ -53,6 +65,11 @@ class Description:
         ]
         lines = [textwrap.fill(text, 110, initial_indent=f"  {label:<21} ", subsequent_indent=" " * 24) for label, text in counts]
         return "\n".join([f"{self.name}: {self.title}", *lines])
+
+    def _binary(self):
+        if not self.binary_multiply_adds:
+            return []
+        return [("  of them binary", f"{self.binary_multiply_adds:,}"), ("operations", f"{self.operations:,}")]
 
     def _repr_pretty_(self, printer, cycle):
         printer.text(str(self))
@@ -83,6 +100,8 @@ def describe(preset: str, *, dataset: str | None = None, profile: str = "default
         published_megabytes=published_megabytes(config, row.family, published),
         tokens=tokens(model),
         multiply_adds=multiply_adds(model),
+        binary_multiply_adds=binary_multiply_adds(model),
+        operations=operations(model),
         config=config.to_dict(),
         source=row.source,
         differs=row.differs,

@@ -147,6 +147,23 @@ def small_images(body: dict, max_tokens: int, **released) -> Family:
     return Family(body | released, body | {"init": released["init"]}, max_tokens=max_tokens)
 
 
+# Binary transformers of Le and Li 2023, arXiv:2306.16678. On images of few pixels the grid is of 16 x 16 or 8 x 8 tokens.
+BINARY = dict(
+    position="learned", mixer="binary_attention", ffn="binary_mlp", norm_layer="batch", norm_epsilon=1e-5, init="fan_in",
+)  # fmt: skip
+BINARY_PLAIN = BINARY | dict(dim=384, depth=12, num_heads=6, mlp_dim=1536)
+BINARY_STAGES = BINARY | dict(
+    dim=(64, 128, 256, 512), depth=(3, 4, 8, 4), num_heads=(1, 2, 4, 8), mlp_dim=(512, 1024, 1024, 2048),
+    kv_reduction=(8, 4, 1, 1), patch_norm="batch", reduce="binary_merge",
+)  # fmt: skip
+COARSE = dict(patch=2, kv_reduction=(4, 2, 1, 1))
+
+
+def binary(body: dict, max_tokens: int, images: dict) -> Family:
+    """A family of that paper; both profiles are its models."""
+    return Family(body, body, images, max_tokens, dataset="imagenet")
+
+
 FAMILIES = MappingProxyType(
     {
         "isotropic": Family(
@@ -191,6 +208,23 @@ FAMILIES = MappingProxyType(
             init="normal",
         ),
         "pit_imagenet": imagenet(POOLED, init="normal"),
+        "binary_deit": binary(
+            BINARY_PLAIN,
+            196,
+            {(8, 8): dict(resize=32, patch=4, dim=96, depth=4, num_heads=3, mlp_dim=384)},
+        ),
+        "binary_vit": binary(
+            BINARY_STAGES,
+            56**2,
+            {
+                (32, 32): COARSE,
+                (28, 28): COARSE | dict(resize=32),
+                (8, 8): COARSE
+                | dict(
+                    resize=32, dim=(32, 64, 128, 256), depth=(1, 1, 2, 1), num_heads=(1, 2, 4, 8), mlp_dim=(128, 256, 512, 1024)
+                ),
+            },
+        ),
         "sl_vit": small_images(SMALL_VIT, 64, init="glorot_normal", position_std=1.0, token_std=1.0),
         "sl_cait": small_images(SMALL_CAIT, 64, init="glorot_normal", position_std=1.0, token_std=1.0, mix_std=1.0),
         "sl_pit": small_images(SMALL_PIT, 256, init="glorot_normal", position_std=1.0, token_std=1.0),

@@ -9,6 +9,7 @@ CAIT = "Touvron et al. 2021, arXiv:2103.17239"
 SWIN = "Liu et al. 2021, arXiv:2103.14030"
 PIT = "Heo et al. 2021, arXiv:2103.16302"
 T2T = "Yuan et al. 2021, arXiv:2101.11986"
+BINARY = "Le and Li 2023, arXiv:2306.16678"
 SMALL = "Lee et al. 2021, arXiv:2112.13492"
 HYBRIDS = "Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision"
 
@@ -153,6 +154,15 @@ def small_images(
     }
 
 
+STEP = "the step of the binary probabilities is kept at 1e-5 or more"
+
+
+def binary_deit(title: str, branches: bool = False, affine: float | None = None, **choices) -> Row:
+    """A step from binary DeiT-S to BinaryViT."""
+    own = dict(branches=branches, out_affine=affine, mlp_affine=affine) | choices
+    return Row("binary_deit", own, f"binary DeiT-S{title}", BINARY, STEP)
+
+
 PRESETS = {
     "transformer_global": Row(
         "isotropic", dict(kernel="softmax"), "exact attention over all tokens", COLUMBIA + ", table 1; arXiv:2010.11929"
@@ -289,6 +299,21 @@ PRESETS = {
     "pit_xs_distilled": pit((2, 4, 8), 48, distilled=True),
     "pit_s_distilled": pit((3, 6, 12), 48, distilled=True),
     "pit_b_distilled": pit((4, 8, 16), 64, 14, distilled=True, depth=(3, 6, 4)),
+    "binary_deit_s": binary_deit(", class token", prefix=1, pool="first", token_std=1e-6),
+    "binary_deit_s_gap": binary_deit(", mean of the tokens"),
+    "binary_deit_s_branches": binary_deit(", mean of the tokens, means of neighbours", True),
+    "binary_deit_s_affine": binary_deit(", mean of the tokens, means of neighbours, learned scales", True, 0.1),
+    "binary_vit": Row(
+        "binary_vit", {}, "BinaryViT, binary transformer of four stages", BINARY, STEP, counting="statistics"
+    ),
+    "binary_vit_star": Row(
+        "binary_vit",
+        dict(merge_binary=False),
+        "BinaryViT*, stages joined in full precision",
+        BINARY,
+        STEP,
+        counting="statistics",
+    ),
     **small_images("sl_vit", "ViT of 9 blocks"),
     **small_images(
         "sl_cait",
