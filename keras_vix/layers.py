@@ -7,6 +7,7 @@ from . import checks
 from .base import Layer, make_seed, register
 from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
+    AtrousAttention,
     Attention,
     ConvAttention,
     FourierMixing,
@@ -212,10 +213,10 @@ class TalkingHeadsAttention(Attention):
 
 
 __all__ = [
-    "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding", "ConvReduction",
-    "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer", "LinformerAttention",
-    "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom", "NystromAttention",
-    "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual", "RotaryEmbedding",
-    "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "Softmax",
-    "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
+    "AtrousAttention", "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
+    "ConvReduction", "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer",
+    "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom",
+    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
+    "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition",
+    "Softmax", "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ import dataclasses
 from keras_vix.base import Layer
 from keras_vix.kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from keras_vix.mixers import (
+    AtrousAttention,
     Attention,
     ConvAttention,
     FourierMixing,
@@ -138,6 +139,25 @@ ROWS = KERNEL_ROWS + [
     Row("mixer", "window_1d", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X, "masks values"),
     Row("mixer", "window_1d/wrapped", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 5, "wrap_rows": True}, X, "masks values"),
     Row("mixer", "window_1d/sliding", LocalAttention1D, {"num_heads": 2, "grid": GRID, "window": 3, "mode": "sliding"}, X, "masks values"),
+    Row("mixer", "atrous", AtrousAttention, {"num_heads": 2, "grid": GRID, "window": 2, "relative_bias": True}, X, "masks values"),
+    Row("mixer", "atrous/whole", AtrousAttention, {"num_heads": 2, "grid": GRID, "window": 4, "rates": (1,)}, X, "permutes masks values"),
+    Row(
+        "mixer",
+        "atrous/prefix",
+        AtrousAttention,
+        {"num_heads": 2, "grid": (3, 5), "window": 2, "rates": (1, 2, 3), "prefix": 1, "relative_bias": True},
+        X,
+        "masks values",
+    ),
+    Row("mixer", "atrous/even", AtrousAttention, {"num_heads": 2, "grid": (2, 7), "window": (2, 3), "prefix": 2, "gate": False}, X, "masks values"),
+    Row(
+        "mixer",
+        "atrous/performer",
+        AtrousAttention,
+        {"num_heads": 2, "grid": (3, 5), "window": 3, "prefix": 1, "kernel": Performer(m=8, seed=1)},
+        X,
+        "masks values",
+    ),
     Row("embed", "patch", PatchEmbedding, {"dim": DIM, "patch": 2}, IMAGE),
     Row("embed", "patch/resized", PatchEmbedding, {"dim": DIM, "patch": 3, "resize": 12}, IMAGE),
     Row("embed", "patch/overlap", PatchEmbedding, {"dim": DIM, "patch": 3, "patch_stride": 2, "patch_norm": "layer"}, IMAGE),
@@ -177,6 +197,7 @@ DROPOUT = [
     Row("kernel", "linformer/dropout", Linformer, {"m": 4, "dropout": 0.5}, QKV),
     Row("kernel", "nystrom/dropout", Nystrom, {"m": 4, "dropout": 0.5}, QKV),
     Row("mixer", "attention/dropout", Attention, {"num_heads": 2, "out_dropout": 0.5}, X),
+    Row("mixer", "atrous/dropout", AtrousAttention, {"num_heads": 2, "grid": GRID, "window": 2, "kernel": Softmax(dropout=0.5)}, X),
     Row("ffn", "mlp/dropout", MLP, {"mlp_dim": 12, "dropout": 0.5}, X),
     Row("head", "linear/dropout", LinearHead, {"classes": 5, "head_dropout": 0.5}, (DIM,)),
     Row("head", "mlp/dropout", MLPHead, {"classes": 5, "hidden": (7,), "head_dropout": 0.5}, (DIM,)),

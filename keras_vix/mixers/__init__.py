@@ -1,5 +1,6 @@
 """Mixers: which tokens talk, through which projections. To add one: a file, a line here, a line in `tests/rows.py`."""
 
+from .atrous import AtrousAttention
 from .attention import Attention
 from .conv import ConvAttention
 from .fourier import FourierMixing
@@ -14,11 +15,12 @@ MIXERS = {
     "levit": LeViTAttention,
     "window": LocalWindowAttention2D,
     "window_1d": LocalAttention1D,
+    "atrous": AtrousAttention,
     "fourier": FourierMixing,
     "token_mlp": TokenMLP,
 }
 
 __all__ = [
-    "MIXERS", "Attention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D", "LocalWindowAttention2D",
-    "ShiftedWindow", "TokenMLP",
+    "MIXERS", "AtrousAttention", "Attention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
+    "LocalWindowAttention2D", "ShiftedWindow", "TokenMLP",
 ]  # fmt: skip
