@@ -25,6 +25,7 @@ from .parts import (
     ConvEmbedding,
     ConvReduction,
     DepthwiseReduction,
+    InvertedResidual,
     LearnedPosition,
     PatchEmbedding,
     PatchMerging,
@@ -214,9 +215,9 @@ class TalkingHeadsAttention(Attention):
 
 __all__ = [
     "AtrousAttention", "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
-    "ConvReduction", "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer",
-    "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom",
-    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
+    "ConvReduction", "DepthwiseReduction", "FourierMixing", "InvertedResidual", "LSA", "LeViTAttention", "LearnedPosition",
+    "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP",
+    "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
     "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition",
     "Softmax", "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
 ]  # fmt: skip

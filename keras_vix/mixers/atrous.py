@@ -32,7 +32,8 @@ class AtrousAttention(Layer):
         prefix: tokens in front.
         gate: whether the weights of the rates are learned, starting equal, or stay equal. With a single rate there is no gate.
         relative_bias: whether a learned bias for each offset within the window, one table for each rate, is added to the scores.
-        clamp: whether a window larger than the grid shrinks to it; otherwise it is an error.
+        clamp: whether a window larger than the grid shrinks to it, and rates whose sub-grids are smaller than the window are left
+            out; otherwise a window or rate larger than the grid is an error.
 
     Kernels without scores (Performer, Nyström, and Linformer where all windows are of one size) work with
     `relative_bias=False`. A grid that `window * rate` does not divide is padded, and the padding masked.
@@ -68,7 +69,7 @@ class AtrousAttention(Layer):
         self.key_dim = key_dim if key_dim is None else checks.integer("key_dim", key_dim)
         self.grid = checks.pair("grid", grid)
         self.window, _ = fit_window(self.grid, checks.pair("window", window), (0, 0), clamp)
-        self.rates = check_rates(rates, self.grid)
+        self.rates = fit_rates(self.grid, self.window, rates, clamp)
         self.prefix = checks.integer("prefix", prefix, 0)
         self.gate, self.clamp = gate, clamp
         self.kernel = check_kernel(kernel, self.dtype_policy)
@@ -200,11 +201,14 @@ class AtrousAttention(Layer):
         return 4 * tokens * dim * inner + windows + gate + 2 * self.prefix * tokens * inner
 
 
-def check_rates(rates, grid) -> tuple[int, ...]:
-    """`rates`, or a single one, as a tuple of different rates that the grid has tokens for."""
+def fit_rates(grid, window, rates, clamp: bool) -> tuple[int, ...]:
+    """`rates`, or a single one, as a tuple of different rates that fit `grid`; clamped, or refused if they do not fit."""
     rates = tuple(rates) if isinstance(rates, (tuple, list)) else (rates,)
     for rate in rates:
-        checks.integer("rates", rate, 1, min(grid))
+        checks.integer("rates", rate, 1, None if clamp else min(grid))
     if not rates or len(set(rates)) < len(rates):
         raise ValueError(f"`rates` must be one or more different rates. Received: rates={rates}.")
-    return rates
+    if not clamp:
+        return rates
+    held = tuple(rate for rate in rates if all(-(-size // rate) >= w for size, w in zip(grid, window)))
+    return held or (min(*rates, *grid),)

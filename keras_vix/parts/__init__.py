@@ -4,6 +4,7 @@ from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import LinearHead, MLPHead
+from .locals import InvertedResidual
 from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
@@ -15,6 +16,7 @@ from .tokens import Prefix, TokenProjection, Tokens
 EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding, "spt": ShiftedPatchEmbedding}
 POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
 FFNS = {"mlp": MLP}
+LOCALS = {"none": None, "inverted": InvertedResidual}
 REDUCES = {
     "merge": PatchMerging,
     "conv": ConvReduction,
@@ -31,9 +33,9 @@ POOLS = {
 HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
-    "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
-    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
-    "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
-    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
-    "TokenProjection", "Tokens",
+    "EMBEDS", "FFNS", "HEADS", "LOCALS", "POOLS", "POSITIONS", "REDUCES",
+    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
+    "FirstPool", "FlattenPool", "InvertedResidual", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool",
+    "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
+    "ShiftedPatchReduction", "SinCosPosition", "TokenProjection", "Tokens",
 ]  # fmt: skip

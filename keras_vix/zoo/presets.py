@@ -33,6 +33,8 @@ class Row:
     counting: str = "trainable"
 
 
+ACC = "Ibtehaz et al. 2024, ACC-ViT, arXiv:2403.04200"
+
 # In words what the rows of the 2022 paper are made of, and what differs from its released code.
 BODIES = {
     "vix": "ViT of 4 blocks",
@@ -121,6 +123,20 @@ def small_images(family: str, title: str, differs: str = "", lsa: dict | None = 
         family + ending: Row(family, choices, title + text.get(what, f", {what}"), f"{SMALL}, tables 2 and 3", differs)
         for ending, (choices, what) in rows.items()
     }
+
+
+def acc_vit(size: str, count: str, **choices) -> Row:
+    """A row of the style of ACC-ViT, of so many parameters with 1,000 classes."""
+    return Row(
+        "acc_vit",
+        choices,
+        f"dilated convolutions and atrous attention in four stages, in the style of ACC-ViT-{size}",
+        ACC,
+        "a reading of the text, since the published configuration is not known: three dilated convolutions of 4 dim channels "
+        "side by side, squeeze and excitation on their output, one set of projections for all rates, layer normalisations and "
+        "biases throughout, a stem of two convolutions that each halve the map, stages that begin with means of 2 x 2 tokens; "
+        f"{count} parameters with 1,000 classes is its own count, not the published one",
+    )
 
 
 PRESETS = {
@@ -255,4 +271,9 @@ PRESETS = {
     ),
     **small_images("sl_pit", "pooling transformer (PiT)", reduce=True),
     **small_images("sl_swin", "Swin of three stages with learned positions", reduce=True),
+    "acc_vit_t": acc_vit("T", "28,289,177"),
+    "acc_vit_s": acc_vit("S", "62,911,203", dim=(96, 192, 384, 768), num_heads=(3, 6, 12, 24), filters=(96,)),
+    "acc_vit_b": acc_vit(
+        "B", "100,805,058", dim=(96, 192, 384, 768), depth=(4, 6, 14, 2), num_heads=(3, 6, 12, 24), filters=(96,)
+    ),
 }

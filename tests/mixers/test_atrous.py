@@ -229,6 +229,13 @@ def test_a_window_shrinks_to_a_smaller_sub_grid():
     assert AtrousAttention(2, grid=(4, 3), window=7, clamp=True).window == (4, 3)
 
 
+@pytest.mark.parametrize("side, window, rates", [(56, 7, (1, 2, 4, 8)), (28, 7, (1, 2, 4)), (14, 7, (1, 2)), (7, 7, (1,)), (13, 7, (1, 2)), (3, 3, (1,))])
+def test_clamping_leaves_rates_out_whose_sub_grids_are_smaller_than_the_window(side, window, rates):
+    layer = AtrousAttention(2, grid=(side, side), window=7, rates=(1, 2, 4, 8), clamp=True)
+    assert layer.window == (window, window) and layer.rates == rates
+    assert AtrousAttention(2, grid=(side, side), window=7, rates=(4,), clamp=True).rates == ((4,) if side >= 28 else (min(4, side),))
+
+
 @pytest.mark.parametrize("kernel", [Linformer(m=3), Nystrom(m=3)])
 def test_kernels_without_scores(kernel):
     x = tokens(17)
