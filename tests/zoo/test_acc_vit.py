@@ -45,10 +45,11 @@ def test_the_count_is_the_rows_own_and_near_the_calculated_one(name):
     assert (config.dim, config.depth) == (dim, depth) and {d // h for d, h in zip(dim, config.num_heads)} == {32}
 
 
-def test_the_smallest_has_as_many_parameters_as_calculated():
-    dim, depth, _ = SIZES["acc_vit_t"]
+@pytest.mark.parametrize("name", SIZES)
+def test_a_model_has_as_many_parameters_as_calculated(name):
+    dim, depth, _ = SIZES[name]
     with keras.StatelessScope(initialize_variables=False):  # weights have shapes and no values
-        model = assemble(configure("acc_vit_t", init="keras"), "acc_vit_t")
+        model = assemble(configure(name, init="keras"), name)
     assert trainable_parameters(model) == count(dim, depth)
     keras.utils.clear_session()
 
