@@ -7,6 +7,7 @@ from . import checks
 from .base import Layer, make_seed, register
 from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
+    AtrousAttention,
     Attention,
     BinaryAttention,
     ConvAttention,
@@ -33,6 +34,7 @@ from .parts import (
     ConvEmbedding,
     ConvReduction,
     DepthwiseReduction,
+    InvertedResidual,
     LearnedPosition,
     PatchEmbedding,
     PatchMerging,
@@ -227,12 +229,12 @@ class TalkingHeadsAttention(Attention):
 
 
 __all__ = [
-    "Affine", "Attention", "BinaryAttention", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection",
-    "BinarySign", "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
-    "ConvReduction", "DepthwiseReduction", "FourierMixing", "LSA", "LeViTAttention", "LearnedPosition", "Linformer",
-    "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP", "Nystrom",
-    "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "RPReLU",
-    "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction",
-    "ShiftedWindow", "SinCosPosition", "SinusoidPosition", "Softmax", "StandardConv2D", "T2TEmbedding", "TalkingHeads",
-    "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "TokenTransformer", "Tokens",
+    "Affine", "AtrousAttention", "Attention", "BinaryAttention", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging",
+    "BinaryProjection", "BinarySign", "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention",
+    "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FourierMixing", "InvertedResidual", "LSA", "LeViTAttention",
+    "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention",
+    "MLP", "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix",
+    "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
+    "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "SinusoidPosition", "Softmax", "StandardConv2D", "T2TEmbedding",
+    "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

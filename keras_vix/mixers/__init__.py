@@ -1,5 +1,6 @@
 """Mixers: which tokens talk, through which projections. To add one: a file, a line here, a line in `tests/rows.py`."""
 
+from .atrous import AtrousAttention
 from .attention import Attention
 from .binary import BinaryAttention
 from .conv import ConvAttention
@@ -16,11 +17,13 @@ MIXERS = {
     "levit": LeViTAttention,
     "window": LocalWindowAttention2D,
     "window_1d": LocalAttention1D,
+    "atrous": AtrousAttention,
     "fourier": FourierMixing,
     "token_mlp": TokenMLP,
 }
 
 __all__ = [
-    "MIXERS", "Attention", "BinaryAttention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
+    "AtrousAttention", "Attention", "BinaryAttention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
+    "MIXERS",
     "LocalWindowAttention2D", "ShiftedWindow", "TokenMLP",
 ]  # fmt: skip

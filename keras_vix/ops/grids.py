@@ -4,28 +4,30 @@ import numpy as np
 from keras import ops
 
 
-def to_windows(x, grid, window, num_heads: int = 1):
+def to_windows(x, grid, window, num_heads: int = 1, rate: int = 1):
     """Cut a map into windows and heads in one transpose.
 
     `(batch, rows, columns, num_heads * width) -> (batch, windows, num_heads, window tokens, width)`, windows and the
-    tokens in them row by row. `grid` must be a multiple of `window`.
+    tokens in them row by row. `grid` must be a multiple of `window * rate`. With a `rate` above 1 a window holds every `rate`-th
+    row and column of a larger one; those of equal row modulo `rate` come together, then those of equal column.
     """
     (rows, columns), (high, wide) = grid, window
     width = x.shape[-1] // num_heads
-    x = ops.reshape(x, (-1, rows // high, high, columns // wide, wide, num_heads, width))
-    x = ops.transpose(x, (0, 1, 3, 5, 2, 4, 6))
+    # the batch is joined with the rows of windows, and the columns within a rate with the heads: no more than seven axes move
+    x = ops.reshape(x, (-1, high, rate, columns // (wide * rate), wide, rate * num_heads, width))
+    x = ops.transpose(x, (0, 2, 3, 5, 1, 4, 6))
     return ops.reshape(x, (-1, (rows // high) * (columns // wide), num_heads, high * wide, width))
 
 
-def from_windows(x, grid, window):
+def from_windows(x, grid, window, rate: int = 1):
     """The inverse of `to_windows`.
 
     `(batch, windows, num_heads, window tokens, width) -> (batch, rows, columns, num_heads * width)`.
     """
     (rows, columns), (high, wide) = grid, window
     num_heads, width = x.shape[2], x.shape[4]
-    x = ops.reshape(x, (-1, rows // high, columns // wide, num_heads, high, wide, width))
-    x = ops.transpose(x, (0, 1, 4, 2, 5, 3, 6))
+    x = ops.reshape(x, (-1, rate, columns // (wide * rate), rate * num_heads, high, wide, width))
+    x = ops.transpose(x, (0, 4, 1, 2, 5, 3, 6))
     return ops.reshape(x, (-1, rows, columns, num_heads * width))
 
 
@@ -40,11 +42,11 @@ def crop_grid(x, padding):
     return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right, :]
 
 
-def window_view(table: np.ndarray, window) -> np.ndarray:
+def window_view(table: np.ndarray, window, rate: int = 1) -> np.ndarray:
     """`(rows, columns) -> (windows, window tokens)`: a constant table cut as `to_windows` cuts a map."""
     rows, columns = table.shape
     high, wide = window
-    cut = table.reshape(rows // high, high, columns // wide, wide).transpose(0, 2, 1, 3)
+    cut = table.reshape(rows // (high * rate), high, rate, columns // (wide * rate), wide, rate).transpose(0, 2, 3, 5, 1, 4)
     return cut.reshape(-1, high * wide)
 
 

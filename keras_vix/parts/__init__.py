@@ -5,6 +5,7 @@ from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import LinearHead, MLPHead
+from .locals import InvertedResidual
 from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
@@ -30,6 +31,7 @@ POSITIONS = {
     "rope": RotaryEmbedding,
 }
 FFNS = {"mlp": MLP, "binary_mlp": BinaryMLP}
+LOCALS = {"none": None, "inverted": InvertedResidual}
 REDUCES = {
     "merge": PatchMerging,
     "conv": ConvReduction,
@@ -47,11 +49,10 @@ POOLS = {
 HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
-    "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
     "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "Bottleneck",
-    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
-    "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
-    "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
-    "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding", "TokenProjection",
-    "TokenTransformer", "Tokens",
+    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "EMBEDS",
+    "FFNS", "FirstPool", "FlattenPool", "HEADS", "InvertedResidual", "LOCALS", "LearnedPosition", "LinearHead", "MLP",
+    "MLPHead", "MeanPool", "POOLS", "POSITIONS", "PatchEmbedding", "PatchMerging", "Prefix", "REDUCES", "RPReLU",
+    "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction",
+    "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding", "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

@@ -22,13 +22,18 @@ def assemble(config: Config, name: str) -> keras.Model:
     x = add_positions(config, x, grid)
     shared = shared_projection(config, x)
     branches = iter(branch_settings(config))
+    local = config.asks("local")
     for stage, depth in enumerate(config.depth):
         sizes = config.at(stage)
-        if stage:
+        if stage and not (local and depth):
             reduce = make(config, "reduce", name=f"stage{stage}_reduce", **sizes, grid=grid)
             x, grid = reduce(x), reduce.out_grid
         for block in range(depth):
             place, branch = f"stage{stage}_block{block}", next(branches)
+            if local:
+                stride, rate = 2 if stage and not block else 1, branch["drop_path"]
+                convolve = make(config, "local", f"{place}_local", **sizes, grid=grid, local_stride=stride, drop_path=rate)
+                x, grid = convolve(x), convolve.out_grid
             mixer = make_mixer(config, sizes, grid, seed_of(config, stage, block), block)
             x = residual(config, mixer, config.norm, branch, f"{place}_mixer")(x, **shared)
             ffn = make(config, "ffn", **sizes, grid=grid)

@@ -8,7 +8,7 @@ from .. import checks
 from ..base import arguments
 from ..kernels import KERNELS
 from ..mixers import MIXERS
-from ..parts import EMBEDS, FFNS, HEADS, POOLS, POSITIONS, REDUCES
+from ..parts import EMBEDS, FFNS, HEADS, LOCALS, POOLS, POSITIONS, REDUCES
 from ..parts.norms import NORM_LAYERS
 from ..parts.residual import NORMS
 from .initialise import STARTS
@@ -17,6 +17,7 @@ from .lookup import lookup
 AXES = {
     "embed": EMBEDS,
     "position": POSITIONS,
+    "local": LOCALS,
     "mixer": MIXERS,
     "kernel": KERNELS,
     "ffn": FFNS,
@@ -28,7 +29,7 @@ AXES = {
 # What the assembler hands to every part that names it. Everything else that a part names is an option.
 OFFERED = (
     "dim", "num_heads", "key_dim", "mlp_dim", "kernel", "rope", "grid", "prefix", "dropout", "classes", "norm_epsilon",
-    "seed", "shift", "token_std",
+    "seed", "shift", "token_std", "drop_path", "local_stride",
 )  # fmt: skip
 STAGED = ("dim", "depth", "num_heads", "key_dim", "mlp_dim")
 # Options that may have one value for each stage.
@@ -44,7 +45,7 @@ class Config:
         input_shape: `(height, width, channels)` of the raw images, pixels from 0 to 255.
         classes: number of classes, at least 2.
         mean, std: for each channel, or one for all, on the scale from 0 to 1; the model normalises by them.
-        embed, position, mixer, kernel, ffn, reduce, pool, head: names from the tables of parts, or classes in their place.
+        embed, position, local, mixer, kernel, ffn, reduce, pool, head: names from the tables of parts, or classes in their place.
         dim, depth, num_heads: width of the tokens, number of blocks, heads.
         key_dim: width of a head; default `dim / num_heads`.
         mlp_dim: hidden width of the MLP; default `mlp_ratio * dim`.
@@ -70,6 +71,7 @@ class Config:
     std: tuple[float, ...] = (0.5,)
     embed: Any = "patch"
     position: Any = "learned"
+    local: Any = "none"
     mixer: Any = "attention"
     kernel: Any = "softmax"
     ffn: Any = "mlp"
@@ -179,6 +181,8 @@ class Config:
             raise ValueError(
                 f"mixer={self.mixer!r} mixes the bare grid. Received: prefix={self.prefix}; use prefix=0 and pool='mean'."
             )
+        if self.asks("local") and self.prefix:
+            raise ValueError(f"local={self.local!r} convolves the bare grid. Received: prefix={self.prefix}; use prefix=0.")
         if len(self.dim) > 1 and self.prefix and "prefix" not in self.asks("reduce"):
             raise ValueError(
                 f"reduce={self.reduce!r} knows no tokens in front. Received: prefix={self.prefix}, {len(self.dim)} stages."

@@ -93,6 +93,11 @@ LATE = dict(
 WINDOWS = dict(
     position="none", mixer="window", window=7, shift=3, clamp=True, patch_norm="layer", depth=(2, 2, 6, 2), norm_epsilon=1e-5
 )
+ATROUS = dict(
+    dim=(64, 128, 256, 512), depth=(2, 3, 6, 2), num_heads=(2, 4, 8, 16), embed="conv", filters=(64,), strides=(2, 2),
+    conv_norm="layer", position="none", local="inverted", mixer="atrous", window=7, rates=(1, 2, 4, 8), relative_bias=True,
+    clamp=True, norm_epsilon=1e-5,
+)  # fmt: skip
 POOLED = PLAIN | dict(place_prefix=False, reduce="depthwise", depth=(2, 6, 4), drop_path=0.1)
 
 
@@ -247,6 +252,14 @@ FAMILIES = MappingProxyType(
             },
             max_tokens=64,
             rules=(("embed", "t2t", {}),),
+        ),
+        "acc_vit": imagenet(
+            ATROUS,
+            images={
+                (32, 32): dict(strides=(1, 2), window=4),
+                (28, 28): dict(strides=(1, 2)),
+                (8, 8): dict(strides=(1, 1), window=4),
+            },
         ),
     }
 )

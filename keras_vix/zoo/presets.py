@@ -35,6 +35,8 @@ class Row:
     counting: str = "trainable"
 
 
+ACC = "Ibtehaz et al. 2024, ACC-ViT, arXiv:2403.04200"
+
 # In words what the rows of the 2022 paper are made of, and what differs from its released code.
 BODIES = {
     "vix": "ViT of 4 blocks",
@@ -161,6 +163,20 @@ def binary_deit(title: str, branches: bool = False, affine: float | None = None,
     """A step from binary DeiT-S to BinaryViT."""
     own = dict(branches=branches, out_affine=affine, mlp_affine=affine) | choices
     return Row("binary_deit", own, f"binary DeiT-S{title}", BINARY, STEP)
+
+
+def acc_vit(size: str, count: str, **choices) -> Row:
+    """A row of the style of ACC-ViT, of so many parameters with 1,000 classes."""
+    return Row(
+        "acc_vit",
+        choices,
+        f"dilated convolutions and atrous attention in four stages, in the style of ACC-ViT-{size}",
+        ACC,
+        "a reading of the text, since the published configuration is not known: three dilated convolutions of 4 dim channels "
+        "side by side, squeeze and excitation on their output, one set of projections for all rates, layer normalisations and "
+        "biases throughout, a stem of two convolutions that each halve the map, stages that begin with means of 2 x 2 tokens; "
+        f"{count} parameters with 1,000 classes is its own count, not the published one",
+    )
 
 
 PRESETS = {
@@ -330,4 +346,9 @@ PRESETS = {
     ),
     **small_images("sl_pit", "pooling transformer (PiT)", reduce=True),
     **small_images("sl_swin", "Swin of three stages with learned positions", reduce=True),
+    "acc_vit_t": acc_vit("T", "28,289,177"),
+    "acc_vit_s": acc_vit("S", "62,911,203", dim=(96, 192, 384, 768), num_heads=(3, 6, 12, 24), filters=(96,)),
+    "acc_vit_b": acc_vit(
+        "B", "100,805,058", dim=(96, 192, 384, 768), depth=(4, 6, 14, 2), num_heads=(3, 6, 12, 24), filters=(96,)
+    ),
 }
