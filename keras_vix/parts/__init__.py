@@ -3,9 +3,9 @@
 from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
-from .heads import LinearHead, MLPHead
+from .heads import DistilledHead, LinearHead, MeanLogits, MLPHead
 from .norms import ChannelNorm
-from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
+from .pools import FirstPool, FlattenPool, MeanPool, PrefixPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
@@ -24,16 +24,17 @@ REDUCES = {
 POOLS = {
     "mean": MeanPool,
     "first": FirstPool,
+    "prefix": PrefixPool,
     "sequence": SequencePool,
     "flatten": FlattenPool,
     "class_attention": ClassAttentionPool,
 }
-HEADS = {"linear": LinearHead, "mlp": MLPHead}
+HEADS = {"linear": LinearHead, "mlp": MLPHead, "distilled": DistilledHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "POOLS", "POSITIONS", "REDUCES",
-    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FirstPool",
-    "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix",
-    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
-    "TokenProjection", "Tokens",
+    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
+    "DistilledHead", "FirstPool", "FlattenPool", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanLogits", "MeanPool",
+    "PatchEmbedding", "PatchMerging", "Prefix", "PrefixPool", "Residual", "RotaryEmbedding", "SequencePool",
+    "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition", "TokenProjection", "Tokens",
 ]  # fmt: skip
