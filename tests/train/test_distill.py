@@ -276,6 +276,20 @@ def test_a_network_of_keras_applications_teaches():
     assert np.isfinite(distiller.train_on_batch(x, y, return_dict=True)["loss"])
 
 
+def test_mixed_precision():
+    """The teacher keeps its own policy and sees pixels in float32, which float16 would round."""
+    x, y = keras_vix.data.load("digits", limit=20).test
+    teacher = convolution()
+    keras.config.set_dtype_policy("mixed_float16")
+    student = keras_vix.build("vit", **SMALL, **TOKEN)
+    distiller = distill(student, teacher, "token")
+    fine = x.astype("float32") + 0.01
+    seen = distiller({"images": ops.convert_to_tensor(fine), "labels": ops.convert_to_tensor(y)}, training=True)
+    assert close(ops.convert_to_numpy(seen["taught"]), teacher.predict(fine, verbose=0), 1e-6)
+    assert student.output.dtype == "float32" and float(ops.convert_to_numpy(distiller.optimizer.dynamic_scale)) >= 1
+    assert np.isfinite(distiller.train_on_batch(fine, y, return_dict=True)["loss"])
+
+
 def test_smoothed_labels_as_rows():
     y = np.array([0, 2, 1])
     logits = np.random.default_rng(0).standard_normal((3, 3)).astype("float32")
