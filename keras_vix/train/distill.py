@@ -167,12 +167,11 @@ class Distiller(keras.Model):
         if not isinstance(inputs, dict):
             return self.student(inputs, training=training)
         images, labels = self._augmented(inputs["images"], inputs["labels"])
-        taught = self.teach(images)
         if self.both is None:
             logits = self.student(images, training=training)
-            return {"labels": labels, "taught": taught, "logits": logits, "of_labels": logits, "of_teacher": logits}
+            return {"images": images, "labels": labels, "logits": logits, "of_labels": logits, "of_teacher": logits}
         logits, pair = self.both(images, training=training)
-        return {"labels": labels, "taught": taught, "logits": logits, "of_labels": pair[:, 0], "of_teacher": pair[:, 1]}
+        return {"images": images, "labels": labels, "logits": logits, "of_labels": pair[:, 0], "of_teacher": pair[:, 1]}
 
     def _augmented(self, images, labels):
         images = ops.cast(images, "float32")
@@ -180,7 +179,7 @@ class Distiller(keras.Model):
             return images, labels
         if not self.mix_labels:
             return ops.cast(self.augment(images, training=True), "float32"), labels
-        data = {"images": images, "labels": rows(labels, self.student.output.shape[-1])}
+        data = {"images": images, "labels": rows(labels, self.student.outputs[0].shape[-1])}
         data = self.augment(data, training=True)
         return ops.cast(data["images"], "float32"), ops.cast(data["labels"], "float32")
 
@@ -210,7 +209,8 @@ class Distiller(keras.Model):
         """The weighed sum of both terms in a training step, the compiled loss otherwise."""
         if not isinstance(y_pred, dict):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        taught = self.term(promote(y_pred["of_teacher"]), y_pred["taught"])
+        # Asked here and not in `call`, where the student's policy would round the teacher's weights.
+        taught = self.term(promote(y_pred["of_teacher"]), self.teach(y_pred["images"]))
         taught = ops.mean(taught if sample_weight is None else taught * ops.cast(sample_weight, taught.dtype))
         self.teacher_loss.update_state(taught)
         loss = self.alpha * taught
@@ -263,13 +263,13 @@ def with_head(student: keras.Model) -> keras.Model:
         ValueError: if its layer "head" does not give two sets of logits.
     """
     head = next((layer for layer in student.layers if layer.name == "head"), None)
-    shape = tuple(head.output.shape) if head is not None else None
-    if shape is None or len(shape) != 3 or shape[1:] != (2, student.output.shape[-1]):
+    shape = None if head is None else tuple(head.output.shape)
+    if shape is None or len(shape) != 3 or shape[1:] != (2, student.outputs[0].shape[-1]):
         raise ValueError(
             "kind='token' needs a student with two sets of logits: build it with prefix=2, pool='prefix' and head='distilled'. "
             f"Received: student={student.name!r}, output of its head {shape}."
         )
-    return keras.Model(student.inputs, [student.output, head.output], name="both")
+    return keras.Model(student.inputs, [*student.outputs, head.output], name="both")
 
 
 def whole(labels):
