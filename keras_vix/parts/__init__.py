@@ -4,10 +4,13 @@ from .binary import Affine, BinaryConv2D, BinaryDense, BinaryMerging, BinaryMLP,
 from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
+from .heads import DistilledHead, LinearHead, MeanLogits, MLPHead
 from .heads import LinearHead, MLPHead
 from .locals import InvertedResidual
 from .norms import ChannelNorm
+from .pools import FirstPool, FlattenPool, MeanPool, PrefixPool, SequencePool
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
+from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
@@ -42,17 +45,19 @@ REDUCES = {
 POOLS = {
     "mean": MeanPool,
     "first": FirstPool,
+    "prefix": PrefixPool,
     "sequence": SequencePool,
     "flatten": FlattenPool,
     "class_attention": ClassAttentionPool,
 }
-HEADS = {"linear": LinearHead, "mlp": MLPHead}
+HEADS = {"linear": LinearHead, "mlp": MLPHead, "distilled": DistilledHead}
 
 __all__ = [
     "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "Bottleneck",
-    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "EMBEDS",
-    "FFNS", "FirstPool", "FlattenPool", "HEADS", "InvertedResidual", "LOCALS", "LearnedPosition", "LinearHead", "MLP",
-    "MLPHead", "MeanPool", "POOLS", "POSITIONS", "PatchEmbedding", "PatchMerging", "Prefix", "REDUCES", "RPReLU",
-    "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction",
-    "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding", "TokenProjection", "TokenTransformer", "Tokens",
+    "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
+    "DistilledHead", "EMBEDS", "FFNS", "FirstPool", "FlattenPool", "HEADS", "InvertedResidual", "LOCALS", "LearnedPosition",
+    "LinearHead", "MLP", "MLPHead", "MeanLogits", "MeanPool", "POOLS", "POSITIONS", "PatchEmbedding", "PatchMerging", "Prefix",
+    "PrefixPool", "REDUCES", "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool",
+    "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding",
+    "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pools: how tokens become one vector."""
+"""Pools: how tokens become one vector, or one for each of several heads."""
 
 import math
 
@@ -40,6 +40,22 @@ class FirstPool(Layer):
 
     def call(self, x):
         return x[:, 0]
+
+
+@register
+class PrefixPool(Layer):
+    """The tokens in front, each kept: `(batch, prefix + n, dim) -> (batch, prefix, dim)`.
+
+    Args:
+        prefix: tokens in front, at least 1.
+    """
+
+    def __init__(self, prefix: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.prefix = checks.integer("prefix", prefix)
+
+    def call(self, x):
+        return x[:, : self.prefix]
 
 
 @register

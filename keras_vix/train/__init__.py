@@ -2,6 +2,7 @@
 
 from .build import build, describe
 from .compile import compile
+from .distill import Distiller, distill
 from .load import load
 from .losses import Accuracy, Crossentropy, SigmoidCrossentropy, SmoothedCrossentropy
 from .recipe import Recipe, recipe
@@ -9,7 +10,7 @@ from .sequence import InverseSqrt, SequenceCrossentropy, SequenceRecipe, TokenAc
 from .sources import SOURCES
 
 __all__ = [
-    "Accuracy", "Crossentropy", "InverseSqrt", "Recipe", "SOURCES", "SequenceCrossentropy", "SequenceRecipe",
-    "SigmoidCrossentropy", "SmoothedCrossentropy", "TokenAccuracy", "TokenCrossentropy", "build", "compile", "describe", "load",
-    "recipe",
+    "Accuracy", "Crossentropy", "Distiller", "InverseSqrt", "Recipe", "SOURCES", "SequenceCrossentropy", "SequenceRecipe",
+    "SigmoidCrossentropy", "SmoothedCrossentropy", "TokenAccuracy", "TokenCrossentropy", "build", "compile", "describe",
+    "distill", "load", "recipe",
 ]  # fmt: skip

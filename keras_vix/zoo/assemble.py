@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from ..base import arguments
-from ..parts import Prefix, Residual, TokenProjection, Tokens
+from ..parts import MeanLogits, Prefix, Residual, TokenProjection, Tokens
 from ..parts.norms import NORM_LAYERS
 from .config import AXES, Config
 from .initialise import initialise
@@ -41,7 +41,10 @@ def assemble(config: Config, name: str) -> keras.Model:
     if config.final_norm:
         x = NORM_LAYERS[config.norm_layer](epsilon=config.norm_epsilon, name="norm")(x)
     x = make_pool(config, x)
-    model = keras.Model(image, make(config, "head", name="head")(x), name=name)
+    x = make(config, "head", name="head")(x)
+    if len(x.shape) == 3:
+        x = MeanLogits(name="logits", dtype="float32")(x)
+    model = keras.Model(image, x, name=name)
     initialise(model, config.init)
     return model
 

@@ -56,7 +56,8 @@ class Config:
             pool.
         drop_path: rate of the last block's dropped paths; drop_path_growth: `linear`, from 0 in the first block, or `constant`.
         scale: start of the layer scale, one for all blocks or one for each in turn, the last for those that remain.
-        prefix: number of learned tokens in front; the first is that of the class. token_std: deviation of their start.
+        prefix: number of learned tokens in front; the first is that of the class, with `head="distilled"` the second that of the
+            teacher. token_std: deviation of their start.
         dropout: rate for every part that names one; attention_dropout: for the kernel, default `dropout`.
         init: start of the kernels and biases of all dense layers and convolutions: `keras`, each layer's own; `fan_in`, uniform
             in `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0;
@@ -189,6 +190,13 @@ class Config:
             )
         if self.pool == "first" and not self.prefix:
             raise ValueError("pool='first' takes the class token. Received: prefix=0; use prefix=1.")
+        if self.head == "distilled" and (self.pool, self.prefix) != ("prefix", 2):
+            raise ValueError(
+                "head='distilled' takes the class and the distillation token: use prefix=2 and pool='prefix'. "
+                f"Received: prefix={self.prefix}, pool={self.pool!r}."
+            )
+        if self.pool == "prefix" and self.head in ("linear", "mlp"):
+            raise ValueError(f"pool='prefix' gives several vectors: use head='distilled'. Received: head={self.head!r}.")
 
     def _check_options(self):
         self._set("options", dict(self.options))
