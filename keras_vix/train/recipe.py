@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from .. import checks
 from ..zoo import find
-from .sources import SOURCES, published
+from .sources import SOURCES, published, source_of
 
 SCHEDULES = ("constant", "cosine")
 LOSSES = ("softmax", "sigmoid")
@@ -142,7 +142,7 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
     """The recipe of a preset for a data set and profile, with the caller's overrides.
 
     `recipe="deit"`, or another name in `SOURCES`, starts from that published recipe, whatever the preset; so does the reference
-    profile of a family of that name. Its peak rate follows `batch_size` where the source has such a rule.
+    profile of a family that has one. Its peak rate follows `batch_size` where the source has such a rule.
 
     Raises:
         TypeError, ValueError: for an unknown preset, profile or field, or a value out of range.
@@ -152,7 +152,7 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
     for name in overrides:
         if name not in NAMES:
             raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES, '')} Known: {', '.join(NAMES)}.")
-    source = overrides.get("recipe") or (row.family if row.family in SOURCES and profile == "reference" else None)
+    source = overrides.get("recipe") or (source_of(row.family) if profile == "reference" else None)
     if source is not None:
         checks.choice("recipe", source, SOURCES)
         batch = overrides.get("batch_size")

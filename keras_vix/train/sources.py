@@ -48,6 +48,16 @@ SOURCES = {
     ),
 }  # fmt: skip
 
+# Families of the zoo that follow the recipe of another name.
+BY_FAMILY = MappingProxyType(
+    {
+        "pit_imagenet": "deit",
+        **{family: "augreg" for family in ("r_root", "r_stages")},
+        **{family: "binary" for family in ("binary_deit", "binary_vit")},
+        **{family: "small_data" for family in ("sl_vit", "sl_cait", "sl_pit", "sl_swin", "sl_t2t")},
+    }
+)
+
 # Peak rate an image of the batch, where the source has such a rule: 5e-4 for 512, or for T2T-ViT 5e-4 at its one batch size.
 PER_IMAGE = MappingProxyType({name: 5e-4 / 512 for name in ("deit", "cait", "swin_imagenet", "t2t", "binary")})
 
@@ -63,6 +73,11 @@ LEVELS = MappingProxyType(
         },
     }
 )  # fmt: skip
+
+
+def source_of(family: str) -> str | None:
+    """The published recipe of a family, if there is one."""
+    return family if family in SOURCES else BY_FAMILY.get(family)
 
 
 def published(name: str, dataset: str, batch_size: int | None = None) -> dict:

@@ -8,7 +8,8 @@ import keras_vix
 from keras_vix.data import POLICIES
 from keras_vix.train import SOURCES, Accuracy, Crossentropy, Recipe, SigmoidCrossentropy, SmoothedCrossentropy, compile, recipe
 from keras_vix.train.compile import optimizer, rate
-from keras_vix.train.sources import LEVELS
+from keras_vix.train.sources import BY_FAMILY, LEVELS, source_of
+from keras_vix.zoo.families import FAMILIES
 
 
 def value(x):
@@ -43,6 +44,13 @@ def test_the_rate_follows_the_batch_where_the_source_says_so():
     assert recipe("vit", recipe="deit", batch_size=256, learning_rate=2e-4).learning_rate == 2e-4
     assert recipe("vit", recipe="small_data", batch_size=256).learning_rate == 1e-3
     assert recipe("vit", recipe="deit", batch_size=4).final_rate <= 5e-4 / 128
+
+
+def test_the_reference_profile_of_a_family_is_its_source():
+    for preset, name in (("deit_s", "deit"), ("cait_s24", "cait"), ("swin_t", "swin_imagenet"), ("pit_s", "deit"), ("t2t_vit_14", "t2t")):
+        assert recipe(preset, profile="reference").recipe == name and recipe(preset).recipe is None
+    assert set(BY_FAMILY) <= set(FAMILIES) and set(BY_FAMILY.values()) <= set(SOURCES)
+    assert source_of("sl_swin") == "small_data" and source_of("swin") is None
 
 
 def test_policies_by_data_set_and_levels():
