@@ -5,12 +5,9 @@ from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import DistilledHead, LinearHead, MeanLogits, MLPHead
-from .heads import LinearHead, MLPHead
 from .locals import InvertedResidual
 from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, PrefixPool, SequencePool
-from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
-from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
