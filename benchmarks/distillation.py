@@ -1,7 +1,7 @@
 """Does a teacher help? A small vision transformer on few digits, with and without a convolutional teacher.
 
-`python benchmarks/distillation.py` prints the table of docs/distillation.md. Both students of a seed start from the same weights and
-see the same batches, augmented alike, for as many steps under the same recipe; only the loss differs.
+`python benchmarks/distillation.py` prints the table of docs/distillation.md. Both students of a seed start from the same weights
+and see the same batches, augmented alike, for as many steps under the same recipe; only the loss differs.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main() -> None:
     for number, seed in enumerate(chosen.seeds):
         row = run(seed, chosen)
         if not number:
-            head = [f"teacher ({row.pop('teacher size'):,})", f"labels alone ({row.pop('student size'):,})", f"{chosen.kind} distillation"]
-            print(f"| seed | {' | '.join(head)} | gain |\n|---:|---:|---:|---:|---:|", flush=True)
+            sizes = f"teacher ({row['teacher size']:,}) | labels alone ({row['student size']:,})"
+            print(f"| seed | {sizes} | {chosen.kind} distillation | gain |\n|---:|---:|---:|---:|---:|", flush=True)
         teacher, alone, taught = row["teacher"], row["alone"], row["taught"]
         print(f"| {seed} | {teacher:.4f} | {alone:.4f} | {taught:.4f} | {taught - alone:+.4f} |", flush=True)
 

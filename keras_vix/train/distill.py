@@ -196,7 +196,7 @@ class Distiller(keras.Model):
         if self.teacher_size is not None:
             images = ops.image.resize(images, self.teacher_size, data_format="channels_last")
         if self.teacher_preprocess is not None:
-            images = self.teacher_preprocess(images)
+            images = self.teacher_preprocess(ops.copy(images))  # those of `keras.applications` write into torch tensors
         return self.teacher(images, training=False)
 
     def train_step(self, *args):
