@@ -5,7 +5,7 @@ import pathlib
 import keras
 
 import keras_vix
-from keras_vix.zoo import PRESETS, assemble, configure
+from keras_vix.zoo import PRESETS, SEQUENCES, assemble, configure
 from keras_vix.zoo.configure import default_dataset
 from keras_vix.zoo.count import multiply_adds, published_parameters, tokens, trainable_parameters
 from keras_vix.zoo.presets import HYBRIDS, MIXING
@@ -45,7 +45,7 @@ def page() -> str:
     lines += hybrid_section(hybrids)
     lines += large_section("Vision transformers for ImageNet", "224 x 224 pixels, 1,000 classes", large, rest)
     lines += large_section("Vision transformers for small images", "CIFAR-10", set(rest) - large, rest)
-    return "\n".join(lines)
+    return "\n".join([*lines, *sequence_section()])
 
 
 def large_section(title: str, data: str, names, rows) -> list[str]:
@@ -96,6 +96,23 @@ def hybrid_section(hybrids) -> list[str]:
     lines += [f"- {words}: {differs}." for words, differs in MIXING.values() if differs]
     lines += [f"- {difference}" for difference in EVERYWHERE]
     return [*lines, ""]
+
+
+def sequence_section() -> list[str]:
+    """One table for the models from sequence to sequence."""
+    lines = [
+        "## Sequence to sequence",
+        "",
+        "37,000 words; multiply-adds of one pair of 128 tokens each, logits included.",
+        "",
+        "| preset | what | parameters | multiply-adds |",
+        "|:---|:---|---:|---:|",
+    ]
+    for name, row in SEQUENCES.items():
+        d = keras_vix.describe(name)
+        lines.append(f"| `{name}` | {row.title} | {d.trainable_parameters:,} | {d.multiply_adds:,} |")
+    row = next(iter(SEQUENCES.values()))
+    return [*lines, "", f"Source: {row.source}.", "", f"Differs: {row.differs}.", ""]
 
 
 if __name__ == "__main__":

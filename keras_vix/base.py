@@ -37,12 +37,24 @@ class Layer(keras.layers.Layer):
         """Multiply-add operations of one call on inputs of `shapes` (without the batch axis); 0 without products."""
         return 0
 
+    def binary_multiply_adds(self, *shapes) -> int:
+        """Those among `multiply_adds` whose two factors are of two values each."""
+        return 0
+
+    def scalings(self, *shapes) -> int:
+        """Products of numbers with learned scales of their channels, which are not among `multiply_adds`."""
+        return 0
+
     def stand_alone(self) -> list:
         """Trainable weights of this layer itself that a count by modules leaves out (`zoo.count`), such as tokens and tables."""
         return []
 
     def constants(self) -> int:
         """Entries of constant tables that some published counts include among the parameters."""
+        return 0
+
+    def declared(self) -> int:
+        """Parameters that a source makes, counts and never uses; not made here."""
         return 0
 
 

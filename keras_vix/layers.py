@@ -9,6 +9,7 @@ from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
     AtrousAttention,
     Attention,
+    BinaryAttention,
     ConvAttention,
     FourierMixing,
     LeViTAttention,
@@ -19,6 +20,14 @@ from .mixers import (
 )
 from .parts import (
     MLP,
+    Affine,
+    BinaryConv2D,
+    BinaryDense,
+    BinaryMLP,
+    BinaryMerging,
+    BinaryProjection,
+    BinarySign,
+    Bottleneck,
     ChannelNorm,
     ClassAttention,
     ClassAttentionPool,
@@ -30,13 +39,19 @@ from .parts import (
     PatchEmbedding,
     PatchMerging,
     Prefix,
+    RPReLU,
+    ResNetEmbedding,
     Residual,
     RotaryEmbedding,
     SequencePool,
     ShiftedPatchEmbedding,
     ShiftedPatchReduction,
     SinCosPosition,
+    SinusoidPosition,
+    StandardConv2D,
+    T2TEmbedding,
     TokenProjection,
+    TokenTransformer,
     Tokens,
 )
 
@@ -214,10 +229,13 @@ class TalkingHeadsAttention(Attention):
 
 
 __all__ = [
-    "AtrousAttention", "Attention", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention", "ConvEmbedding",
-    "ConvReduction", "DepthwiseReduction", "FourierMixing", "InvertedResidual", "LSA", "LeViTAttention", "LearnedPosition",
-    "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D", "LocalitySelfAttention", "MLP",
-    "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer", "PerformerAttention", "Prefix", "Residual",
-    "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition",
-    "Softmax", "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection", "Tokens",
+    "Affine", "AtrousAttention", "Attention", "BinaryAttention", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging",
+    "BinaryProjection", "BinarySign", "Bottleneck", "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvAttention",
+    "ConvEmbedding", "ConvReduction", "DepthwiseReduction", "FourierMixing", "InvertedResidual", "LSA", "LeViTAttention",
+    "LearnedPosition", "Linformer", "LinformerAttention", "LocalAttention1D", "LocalWindowAttention2D",
+    "LocalitySelfAttention", "MLP", "Nystrom", "NystromAttention", "PatchEmbedding", "PatchMerging", "Performer",
+    "PerformerAttention", "Prefix", "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool",
+    "ShiftedPatchEmbedding", "ShiftedPatchReduction", "ShiftedWindow", "SinCosPosition", "SinusoidPosition", "Softmax",
+    "StandardConv2D", "T2TEmbedding", "TalkingHeads", "TalkingHeadsAttention", "TokenMLP", "TokenProjection",
+    "TokenTransformer", "Tokens",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The examples run as they stand, and the README shows the first of them to the letter."""
 
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -22,6 +23,16 @@ def test_an_example_runs(path, tmp_path):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_an_example_is_short(path):
     assert len(path.read_text().splitlines()) <= 40
+
+
+@pytest.mark.alone
+def test_copying_and_reversing_are_learnt():
+    """On sequences that training has not seen, by greedy decoding."""
+    spec = importlib.util.spec_from_file_location("copy_and_reverse", ROOT / "examples/copy_and_reverse.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tokens, sequences = module.train(epochs=8)
+    assert tokens > 0.99 and sequences > 0.95
 
 
 def test_the_readme_shows_the_quickstart_to_the_letter():

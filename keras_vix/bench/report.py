@@ -51,13 +51,14 @@ def write(out: Path, drawn: Iterable[str] | None = None) -> list[tables.Row]:
     suite = suite_of(out)
     rows = ordered(store.read_all(out), suite.get("order", []))
     if rows:
-        figures = write_figures(out, rows, drawn)
+        shown = tables.told_apart(rows)
+        figures = write_figures(out, shown, drawn)
         store.write_text(out / "results.json", store.to_json({
             "schema": store.SCHEMA, "title": suite.get("title"), "command": suite.get("command"),
             "rows": tables.to_records(rows),
         }))
         store.write_text(out / "results.csv", tables.to_csv(rows))
-        store.write_text(out / "results.md", page(rows, suite, figures))
+        store.write_text(out / "results.md", page(shown, suite, figures))
     return rows
 
 
@@ -122,7 +123,8 @@ def warnings_of(rows: Sequence[tables.Row]) -> list[str]:
     """What a reader must know before trusting a time: a busy machine, or epochs that stand out."""
     busy = [row["label"] for row in rows if row.get("busy_at_start")]
     slow = [row["label"] for row in rows if row.get("slow_epochs")]
-    found = [f"Something else was using the machine when these rows started: {', '.join(busy)}."] if busy else []
+    most = f"{len(busy)} of {len(rows)}" if 2 * len(busy) > len(rows) > 2 else ", ".join(busy)
+    found = [f"Something else was using the machine when these rows started: {most}."] if busy else []
     found += [f"Some epochs took more than twice the median: {', '.join(slow)}."] if slow else []
     return [f"> **Noisy times.** {tables.escape_markdown(' '.join(found))}"] if found else []
 

@@ -9,6 +9,11 @@ Row = Mapping[str, Any]
 DASH = "–"
 
 
+def short(value: Any) -> str:
+    """A value as it is written in a label."""
+    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 class Column(NamedTuple):
     """One column: the key in a row, the heading, and how a value is written for people."""
 
@@ -204,6 +209,20 @@ def span(rows: Sequence[Row], key: str) -> str:
     return count(values[0]) if len(values) == 1 else f"{count(values[0])} to {count(values[-1])}"
 
 
+def common(rows: Sequence[Row]) -> dict[str, Any]:
+    """The overrides that several rows all share; none for a single row."""
+    known = [row["unit"]["overrides"] for row in rows if row.get("unit")]
+    if len(known) < 2 or len(known) < len(rows):
+        return {}
+    return {key: value for key, value in known[0].items() if all(key in one and one[key] == value for one in known)}
+
+
+def told_apart(rows: Sequence[Row]) -> list[Row]:
+    """The rows with labels that leave out what all of them share, and keep what tells them apart."""
+    left_out = {f"{key}={short(value)}" for key, value in common(rows).items()}
+    return [{**row, "label": " ".join(word for word in row["label"].split(" ") if word not in left_out)} for row in rows]
+
+
 def caption(rows: Sequence[Row], command: str = "") -> str:
     """What the table was measured on: data and image counts, epochs, batch size, profile, seed, machine, command."""
     sizes = [(span(rows, f"{part}_images"), name) for part, name in
@@ -215,6 +234,7 @@ def caption(rows: Sequence[Row], command: str = "") -> str:
     for key in ("profile", "seed"):
         value = shared(rows, key)
         parts.append(f"{key} {value}" if value is not None else f"several {key}s")
+    parts += [f"{key}={short(value)}" for key, value in common(rows).items()]
     text = f"Data: {', '.join(parts)}."
     machine = shared(rows, "cpu")
     cores = shared(rows, "cores")

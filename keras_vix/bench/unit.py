@@ -18,6 +18,7 @@ from typing import Any
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
 from .environment import environment, without_home
+from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -76,11 +77,6 @@ class Unit:
         return {"seed": self.seed} | {key: tuple(v) if isinstance(v, list) else v for key, v in own.items()}
 
 
-def short(value: Any) -> str:
-    """A value as it is written in a label."""
-    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
 def best_epoch(curves: Mapping[str, Sequence[float | None]], by: str = "val_accuracy") -> int | None:
     """The epoch (from 1) with the best value of a curve; ties go to the lower `val_ce`, then to the earlier epoch.
 
@@ -123,7 +119,7 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     data = load(unit.dataset, seed=unit.seed, limit=unit.limit)
     description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
     model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
-    compile_model(model, recipe, steps=recipe.epochs * math.ceil(len(data.train.y) / recipe.batch_size))
+    compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
     history, timing = train(model, data, recipe, unit.seed, progress)
     return (
         identity(unit)
@@ -157,13 +153,12 @@ def train(model: Any, data: Any, recipe: Any, seed: int, progress: Progress) -> 
     """Fit the model by the recipe; returns the curves and the Timing callback."""
     import keras
 
-    from ..data import batches, policy_for
+    from ..data import batches
     from ..train.timing import Timing
 
-    policy = policy_for(data.facts) if recipe.augment == "default" else recipe.augment
-    training = batches(data.train, recipe.batch_size, shuffle=True, augment=policy, seed=seed)
+    training = feed(data, recipe, seed)
     validation = batches(data.validation, recipe.batch_size)
-    timing = Timing(images=len(data.train.y))
+    timing = Timing(images=training.images)
     begin = time.perf_counter()
     progress({"event": "started", "epochs": recipe.epochs, "steps": len(training)})
 
@@ -178,6 +173,17 @@ def train(model: Any, data: Any, recipe: Any, seed: int, progress: Progress) -> 
         training, validation_data=validation, epochs=recipe.epochs, callbacks=callbacks, verbose=0
     ).history
     return {key: [float(value) for value in values] for key, values in history.items()}, timing
+
+
+def feed(data: Any, recipe: Any, seed: int) -> Any:
+    """The training batches of a recipe."""
+    from ..data import batches, policy_for
+
+    policy = policy_for(data.facts) if recipe.augment == "default" else recipe.augment
+    return batches(
+        data.train, recipe.batch_size, shuffle=True, augment=policy, seed=seed, facts=data.facts,
+        repeats=recipe.repeats, repeat_all=recipe.repeat_all,
+    )  # fmt: skip
 
 
 def sizes(data: Any, recipe: Any) -> dict[str, Any]:

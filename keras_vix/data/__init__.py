@@ -1,12 +1,14 @@
 """Images in: `load` gives splits and facts, `batches` feeds them to `model.fit`, policies augment them."""
 
-from .augment import POLICIES, Policy, policy_for
 from .batches import Batches, batches
 from .catalogue import DatasetUnavailable
+from .layer import Augment
+from .policies import POLICIES, Policy, policy_for
 from .sources import load
 from .splits import Data, Split
 
 __all__ = [
+    "Augment",
     "Batches",
     "Data",
     "DatasetUnavailable",

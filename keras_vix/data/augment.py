@@ -1,101 +1,39 @@
-"""Random changes of training images: policies as data, one warp for a whole batch, NumPy only."""
-
-from dataclasses import dataclass, fields
+"""Random changes of training images in NumPy: one warp for a whole batch, and a kit of tools for what layers do too."""
 
 import numpy as np
 
-from .. import checks
-from ..facts import Facts
+from .operations import GREY, operate
+from .policies import Policy
+from .regions import crops, erase
+from .schemes import SLOTS, draw
 
 CHUNK = 2**15  # pixels warped at once: the working set stays in the processor's cache
 
 
-@dataclass(frozen=True)
-class Policy:
-    """How much a training image may change; every amount is drawn evenly from both sides of no change.
+def apply(x: np.ndarray, policy: Policy, rng: np.random.Generator, mean=0.5, std=0.25) -> np.ndarray:
+    """Images (n, h, w, c), each changed at random: a new array of the same shape, float32, on the same scale.
 
-    Args:
-        flip: Mirror left and right in half of the images.
-        rotate: Largest turn, as a fraction of a whole turn (as Keras' RandomRotation counts).
-        zoom: Largest change of scale, the same in height and width.
-        shift: Largest move in each direction, as a fraction of the side, interpolated between pixels.
-        jump: The same in whole pixels without interpolation: padding and cropping, in one step.
-
-    Pixels moved in from outside repeat the nearest edge pixel.
+    `mean` and `std` of the data's channels, on the 0..1 scale, colour what is erased and what `deit` moves in. Mixing is apart.
     """
-
-    flip: bool = False
-    rotate: float = 0.0
-    zoom: float = 0.0
-    shift: float = 0.0
-    jump: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.flip, bool):
-            raise TypeError(f"flip must be True or False. Received: flip={self.flip!r}; give a bool.")
-        for field in fields(self)[1:]:
-            checks.rate(field.name, getattr(self, field.name))
-
-    @property
-    def warps(self) -> bool:
-        """Whether any change needs interpolation."""
-        return bool(self.rotate or self.zoom or self.shift)
-
-    @property
-    def moves(self) -> bool:
-        """Whether any change rearranges whole pixels."""
-        return bool(self.flip or self.jump)
-
-
-POLICIES: dict[str, Policy] = {
-    "none": Policy(),
-    "digits": Policy(rotate=0.02, zoom=0.1, shift=1 / 16),  # half a pixel of 8
-    "flip": Policy(flip=True),
-    "mnist": Policy(rotate=0.02, zoom=0.1),
-    "fashion": Policy(flip=True, jump=1 / 14),  # 2 pixels of 28
-    "cifar": Policy(flip=True, jump=1 / 8),  # 4 pixels of 32
-    "reference_cifar": Policy(flip=True, rotate=0.02, zoom=0.2),
-}
-
-BY_DATASET: dict[str, str] = {
-    "digits": "digits",
-    "mnist": "mnist",
-    "fashion_mnist": "fashion",
-    "cifar10": "cifar",
-    "cifar100": "cifar",
-}
-
-
-def policy_for(facts: Facts) -> str:
-    """The name of the policy that suits a data set; an unlisted one is flipped only where its facts allow."""
-    return BY_DATASET.get(facts.name, "cifar" if facts.flip else "mnist")
-
-
-def find_policy(policy: str | Policy) -> Policy:
-    """A policy by name, or itself.
-
-    Raises:
-        TypeError: Neither a name nor a Policy.
-        ValueError: An unknown name.
-    """
-    if isinstance(policy, Policy):
-        return policy
-    if not isinstance(policy, str):
-        raise TypeError(f"augment must be a policy name or a Policy. Received: augment={policy!r}; use 'none'.")
-    if policy not in POLICIES:
-        raise ValueError(
-            f"augment must name a policy. Received: augment={policy!r}.{checks.near(policy, POLICIES)}"
-        )
-    return POLICIES[policy]
-
-
-def apply(x: np.ndarray, policy: Policy, rng: np.random.Generator) -> np.ndarray:
-    """Images (n, h, w, c), each changed at random: a new array of the same shape, float32, on the same scale."""
     if policy.moves:
-        x = move(x, *draw_moves(policy, rng, x.shape))
+        x = move(x, *draw_moves(policy, rng, x.shape), policy.black)
     if policy.warps:
         x = warp(x, draw_warps(policy, rng, x.shape))
-    return x.astype(np.float32)
+    x = x.astype(np.float32)
+    kit = NumpyKit(rng)
+    if policy.crop:
+        x = warp(x, crops(kit, len(x), x.shape[1:3], policy.crop))
+    return disturb(kit, x, policy, np.asarray(mean, np.float32), np.asarray(std, np.float32))
+
+
+def disturb(kit, x, policy: Policy, mean, std):
+    """Operations and erasing, of arrays or tensors."""
+    if policy.operations != "none":
+        codes, amounts = draw(kit, policy.operations, policy.magnitude, kit.xp.shape(x)[0])
+        fill = 255 * mean if policy.operations == "deit" else GREY
+        for slot in range(SLOTS):
+            x = operate(kit, x, codes[:, slot], amounts[:, slot], fill)
+    return erase(kit, x, policy, mean, std) if policy.erase else x
 
 
 def draw_moves(
@@ -108,14 +46,19 @@ def draw_moves(
     return flips, rng.integers(-up, up, n, endpoint=True), rng.integers(-left, left, n, endpoint=True)
 
 
-def move(x: np.ndarray, flips: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Images mirrored where `flips`, then moved by whole pixels; the dtype stays, edge pixels repeat."""
+def move(x: np.ndarray, flips: np.ndarray, down: np.ndarray, right: np.ndarray, black: bool = False) -> np.ndarray:
+    """Images mirrored where `flips`, then moved by whole pixels; the dtype stays, and edge pixels repeat unless `black`."""
     n, height, width, channels = x.shape
     rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)  # (n, h): the row each pixel comes from
     columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)
     columns = np.where(flips[:, None], width - 1 - columns, columns)
     index = (np.arange(n)[:, None] * height + rows)[:, :, None] * width + columns[:, None, :]
-    return x.reshape(-1, channels).take(index, axis=0, mode="clip")
+    moved = x.reshape(-1, channels).take(index, axis=0, mode="clip")
+    if black:
+        outside = [np.arange(side) - by[:, None] for side, by in ((height, down), (width, right))]
+        rows, columns = ((at < 0) | (at >= side) for at, side in zip(outside, (height, width)))
+        moved[rows[:, :, None] | columns[:, None, :]] = 0
+    return moved
 
 
 def draw_warps(policy: Policy, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -182,3 +125,47 @@ def _between(flat: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndar
     far *= weight
     near += far
     return near
+
+
+class NumpyKit:
+    """Arrays and draws of NumPy, for `keras_vix.data.batches`.
+
+    Args:
+        rng: where all draws come from.
+    """
+
+    xp = np
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def uniform(self, shape):
+        """Even draws from 0 to 1, float32."""
+        return self.rng.random(shape, np.float32)
+
+    def normal(self, shape):
+        """Standard normal draws, float32."""
+        return self.rng.standard_normal(shape, np.float32)
+
+    def beta(self, alpha: float):
+        """One draw of Beta(alpha, alpha)."""
+        return np.float32(self.rng.beta(alpha, alpha))
+
+    def cast(self, x, dtype: str):
+        """`x` with another dtype."""
+        return np.asarray(x, dtype)
+
+    def count(self, labels, size: int):
+        """How often each of 0..size-1 occurs, float32."""
+        return np.bincount(labels, minlength=size).astype(np.float32)
+
+    def only(self, mask, change, x, *rows):
+        """`x` with the images of `mask` changed in place by `change(self, images, *their rows)`; the others cost nothing."""
+        chosen = np.flatnonzero(mask)
+        if chosen.size:
+            x[chosen] = change(self, x[chosen], *(row[chosen] for row in rows))
+        return x
+
+    def warp(self, x, maps):
+        """Bilinear warp, edge pixels repeat: see `warp`."""
+        return warp(x, maps)

@@ -4,20 +4,24 @@ import keras
 import numpy as np
 
 from .. import checks
+from ..facts import Facts
 from .ahead import Ahead
-from .augment import Policy, apply, find_policy
+from .arrays import check_labels, statistics
+from .augment import NumpyKit, apply
+from .policies import Policy, find_policy
+from .regions import mix, one_hot
 from .splits import Split
 
-ORDER, NOISE = 1, 2  # streams of random numbers: neither disturbs the other
+ORDER, NOISE, MIXING = 1, 2, 3  # streams of random numbers: none disturbs another
 LEAD = 2  # batches begun ahead, a worker
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches `(x, y)`: x (b, h, w, c) float32 on the 0..255 scale, y (b,) int32.
+    """Batches `(x, y)`: x (b, h, w, c) float32 on the 0..255 scale, y (b,) int32, or (b, classes) float32 if the policy mixes.
 
     The order depends on (seed, epoch) alone and the augmentation on (seed, epoch, batch) alone, so any number of
     workers, in any order, yields the same batches. Each image occurs once an epoch (but for those
-    that `drop_remainder` leaves out).
+    that `drop_remainder` leaves out, and for `repeats`).
 
     Keras is told of one worker whatever `workers` says, and the threads are this object's own: those of Keras may
     carry batches over from one epoch into the next, so that an epoch no longer holds each image once.
@@ -38,6 +42,9 @@ class Batches(keras.utils.PyDataset):
         seed: int = 0,
         drop_remainder: bool = False,
         workers: int = 1,
+        facts: Facts | None = None,
+        repeats: int = 1,
+        repeat_all: bool = False,
     ) -> None:
         x, y = _check_split(split)
         self.batch_size = checks.integer("batch_size", batch_size, 1, 2**31)
@@ -47,6 +54,9 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.x, self.y = x, y
         self.shuffle, self.drop_remainder = bool(shuffle), bool(drop_remainder)
+        self.repeats = checks.integer("repeats", repeats, 1, 100)
+        self._drawn = len(y) * (self.repeats if repeat_all else 1)
+        self._classes, self._mean, self._std = _figures(self.policy, x, y, facts)
         if not len(self):
             raise ValueError(
                 "drop_remainder needs at least one full batch. "
@@ -58,13 +68,13 @@ class Batches(keras.utils.PyDataset):
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        full, rest = divmod(len(self.y), self.batch_size)
+        full, rest = divmod(self._drawn, self.batch_size)
         return full + bool(rest and not self.drop_remainder)
 
     @property
     def images(self) -> int:
         """Images an epoch."""
-        return min(len(self.y), len(self) * self.batch_size)
+        return min(self._drawn, len(self) * self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Batch number `index` of the present epoch."""
@@ -81,7 +91,11 @@ class Batches(keras.utils.PyDataset):
         epoch, index = key
         chosen = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, NOISE, epoch, index])
-        return apply(self.x[chosen], self.policy, rng), self.y[chosen]
+        x, y = apply(self.x[chosen], self.policy, rng, self._mean, self._std), self.y[chosen]
+        if not self.policy.mixes:
+            return x, y
+        kit = NumpyKit(np.random.default_rng([self.seed, MIXING, epoch, index]))
+        return mix(kit, x, one_hot(kit, y, self._classes), self.policy)
 
     def on_epoch_end(self) -> None:
         """Keras' signal that an epoch is over: the next one has its own order and noise."""
@@ -94,6 +108,7 @@ class Batches(keras.utils.PyDataset):
             order = np.arange(len(self.y))
             if self.shuffle:
                 order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(order)
+            order = np.repeat(order, self.repeats)[: self._drawn]
             # One assignment: a thread never meets the number of one epoch with the order of another.
             known = self._kept = (epoch, order)
         return known[1]
@@ -108,6 +123,9 @@ def batches(
     seed: int = 0,
     drop_remainder: bool = False,
     workers: int = 1,
+    facts: Facts | None = None,
+    repeats: int = 1,
+    repeat_all: bool = False,
 ) -> Batches:
     """Batches of one split, for `model.fit`, `evaluate` and `predict`.
 
@@ -119,6 +137,11 @@ def batches(
         seed: Of order and augmentation, 0..2**32-1.
         drop_remainder: Leave out the last, smaller batch.
         workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them.
+        facts: Of the data set, `data.facts`: its classes, for mixed labels, and its mean and deviation, for what is erased.
+            Without them both are read off this split, in which the last class must then occur.
+        repeats: How often each image comes, one time after the other and each time changed anew. An epoch stays as long as it
+            was, so that it holds only one in `repeats` images.
+        repeat_all: Let the epoch grow instead: every image comes `repeats` times.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -132,7 +155,23 @@ def batches(
         seed=seed,
         drop_remainder=drop_remainder,
         workers=workers,
+        facts=facts,
+        repeats=repeats,
+        repeat_all=repeat_all,
     )
+
+
+def _figures(policy: Policy, x: np.ndarray, y: np.ndarray, facts: Facts | None) -> tuple:
+    """(classes, mean, std), each only where the policy asks for it."""
+    if facts is not None and not isinstance(facts, Facts):
+        raise TypeError(f"facts must be those of a data set. Received: facts={facts!r}; give data.facts.")
+    classes, mean, std = None, 0.5, 0.25
+    if policy.mixes:
+        classes = facts.classes if facts else int(y.max()) + 1
+        check_labels("y", y, classes)
+    if policy.erase or policy.operations == "deit":
+        mean, std = (facts.mean, facts.std) if facts else statistics(x)
+    return classes, mean, std
 
 
 def _check_split(split: Split) -> Split:

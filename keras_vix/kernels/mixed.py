@@ -54,7 +54,7 @@ class _Weighted(Kernel):
 
 @register
 class LSA(_Weighted):
-    """Locality self-attention: `softmax(scale_h q k^T, without each token's own key) v`, the scale of each head learned.
+    """Locality self-attention: `softmax(scale_h q k^T, without each token's own key) v`; time and memory O(tokens^2).
 
     Args:
         learned_scale: whether each head's scale is learned, from `1 / sqrt(width)`.
@@ -72,7 +72,7 @@ class LSA(_Weighted):
 
 @register
 class TalkingHeads(_Weighted):
-    """Exact attention whose heads are mixed before and after the softmax by two learned matrices.
+    """Exact attention whose heads are mixed before and after the softmax; time O(heads * tokens^2), memory O(tokens^2).
 
     Args:
         mix_bias: whether the mixings have a bias.

@@ -2,6 +2,7 @@
 
 from .atrous import AtrousAttention
 from .attention import Attention
+from .binary import BinaryAttention
 from .conv import ConvAttention
 from .fourier import FourierMixing
 from .levit import LeViTAttention
@@ -11,6 +12,7 @@ from .window import LocalAttention1D, LocalWindowAttention2D
 
 MIXERS = {
     "attention": Attention,
+    "binary_attention": BinaryAttention,
     "conv_attention": ConvAttention,
     "levit": LeViTAttention,
     "window": LocalWindowAttention2D,
@@ -21,6 +23,7 @@ MIXERS = {
 }
 
 __all__ = [
-    "MIXERS", "AtrousAttention", "Attention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
-    "LocalWindowAttention2D", "ShiftedWindow", "TokenMLP",
+    "MIXERS",
+    "AtrousAttention", "Attention", "BinaryAttention", "ConvAttention", "FourierMixing", "LeViTAttention",
+    "LocalAttention1D", "LocalWindowAttention2D", "ShiftedWindow", "TokenMLP",
 ]  # fmt: skip

@@ -18,6 +18,18 @@ def masked_softmax(scores, mask=None):
     return weights if mask is None else weights * ops.cast(mask, weights.dtype)
 
 
+def past(tokens: int, keys: int, first=0):
+    """Which keys are no later than each of the tokens `first, first + 1, ...`: booleans `(tokens, keys)`."""
+    return ops.arange(keys) <= ops.expand_dims(first + ops.arange(tokens), -1)
+
+
+def both(mask, other):
+    """The mask of what two masks let through; either may be `None`, which lets everything through."""
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return ops.logical_and(mask, other)
+
+
 def outer(a, b):
     """Products of the rows: `(..., n, width), (..., keys, width) -> (..., n, keys)`."""
     return ops.einsum("...nd,...kd->...nk", a, b)

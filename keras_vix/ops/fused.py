@@ -3,34 +3,38 @@
 import keras
 from keras import ops
 
-from .dense import sample_mask
+from .dense import both, past, sample_mask
 from .precision import promote
 
 
-def fused_attention(q, k, v, mask=None):
+def fused_attention(q, k, v, mask=None, causal: bool = False):
     """`softmax(q k^T / sqrt(width)) v` in one routine that keeps no weights; `None` where the backend has none for these inputs.
 
     `q` is `(..., heads, n, width)`, `k` and `v` are `(..., heads, keys, width)`, all of the layer's compute type; `mask` is
-    boolean and broadcasts against `(..., heads, 1, keys)`. On torch it serves every device and type, on JAX 16-bit inputs
-    on a GPU. The routines keep running sums in float32; on a CPU the inputs are promoted first.
+    boolean and broadcasts against `(..., heads, 1, keys)`; with `causal` token `i` sees the keys up to `i` only. On torch
+    it serves every device and type, on JAX 16-bit inputs on a GPU. The routines keep running sums in float32; on a CPU the
+    inputs are promoted first.
     """
     backend = keras.config.backend()
     if backend == "torch":
         q, k, v = (x if x.is_cuda else promote(x) for x in (q, k, v))
-        return _routine(q, k, v, mask)
+        return _routine(q, k, v, mask, causal)
     if backend == "jax" and keras.backend.standardize_dtype(q.dtype) in ("float16", "bfloat16"):
         try:
-            return _routine(q, k, v, mask, flash_attention=True)
+            return _routine(q, k, v, mask, causal, flash_attention=True)
         except (ImportError, NotImplementedError, RuntimeError, ValueError):  # no such device, or a shape it does not take
             return None
     return None
 
 
-def _routine(q, k, v, mask, **options):
-    if mask is not None:
+def _routine(q, k, v, mask, causal, **options):
+    if mask is None:
+        options["is_causal"] = causal
+    else:  # one mask for both, which also says which tokens have no key left
+        mask = both(mask, past(ops.shape(q)[-2], ops.shape(k)[-2]) if causal else None)
         options["mask"] = sample_mask(mask, ops.shape(q)[:-3])
     samples = [ops.swapaxes(ops.reshape(x, (-1, *x.shape[-3:])), 1, 2) for x in (q, k, v)]
     out = ops.swapaxes(ops.dot_product_attention(*samples, **options), 1, 2)
-    if mask is not None:  # a sample without keys gives 0
+    if mask is not None:  # a token without keys gives 0
         out = out * ops.cast(ops.any(options["mask"], axis=-1, keepdims=True), out.dtype)
     return ops.reshape(out, ops.shape(q))

@@ -1,5 +1,6 @@
 """Everything a model is made of besides its mixers: one table for each choice."""
 
+from .binary import Affine, BinaryConv2D, BinaryDense, BinaryMerging, BinaryMLP, BinaryProjection, BinarySign, RPReLU
 from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
@@ -7,20 +8,35 @@ from .heads import LinearHead, MLPHead
 from .locals import InvertedResidual
 from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, SequencePool
-from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition
+from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
 from .residual import Residual
+from .resnet import Bottleneck, ResNetEmbedding, StandardConv2D
 from .shifted import ShiftedPatchEmbedding, ShiftedPatchReduction
+from .t2t import T2TEmbedding, TokenTransformer
 from .tokens import Prefix, TokenProjection, Tokens
 
-EMBEDS = {"patch": PatchEmbedding, "conv": ConvEmbedding, "spt": ShiftedPatchEmbedding}
-POSITIONS = {"none": None, "learned": LearnedPosition, "sincos": SinCosPosition, "rope": RotaryEmbedding}
-FFNS = {"mlp": MLP}
+EMBEDS = {
+    "patch": PatchEmbedding,
+    "conv": ConvEmbedding,
+    "spt": ShiftedPatchEmbedding,
+    "t2t": T2TEmbedding,
+    "resnet": ResNetEmbedding,
+}
+POSITIONS = {
+    "none": None,
+    "learned": LearnedPosition,
+    "sincos": SinCosPosition,
+    "sinusoid": SinusoidPosition,
+    "rope": RotaryEmbedding,
+}
+FFNS = {"mlp": MLP, "binary_mlp": BinaryMLP}
 LOCALS = {"none": None, "inverted": InvertedResidual}
 REDUCES = {
     "merge": PatchMerging,
     "conv": ConvReduction,
     "depthwise": DepthwiseReduction,
+    "binary_merge": BinaryMerging,
     "spt": ShiftedPatchReduction,
 }
 POOLS = {
@@ -34,8 +50,10 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead}
 
 __all__ = [
     "EMBEDS", "FFNS", "HEADS", "LOCALS", "POOLS", "POSITIONS", "REDUCES",
+    "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "Bottleneck",
     "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
     "FirstPool", "FlattenPool", "InvertedResidual", "LearnedPosition", "LinearHead", "MLP", "MLPHead", "MeanPool",
-    "PatchEmbedding", "PatchMerging", "Prefix", "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding",
-    "ShiftedPatchReduction", "SinCosPosition", "TokenProjection", "Tokens",
+    "PatchEmbedding", "PatchMerging", "Prefix", "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool",
+    "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding",
+    "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

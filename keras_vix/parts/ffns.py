@@ -17,17 +17,27 @@ class MLP(Layer):
         activation: after the first layer, a Keras name.
         last_activation: after the second, or `None`.
         dropout: rate after each layer while training.
+        hidden_dropout: rate after the first layer; default `dropout`. The original Transformer has 0.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.3, with GELU as in arXiv:2010.11929.
     """
 
-    def __init__(self, mlp_dim: int = 128, activation="gelu", last_activation=None, dropout: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        mlp_dim: int = 128,
+        activation="gelu",
+        last_activation=None,
+        dropout: float = 0.0,
+        hidden_dropout: float | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.mlp_dim = checks.integer("mlp_dim", mlp_dim)
         self.activation = activation
         self.last_activation = last_activation
         self.dropout = checks.rate("dropout", dropout)
+        self.hidden_dropout = hidden_dropout if hidden_dropout is None else checks.rate("hidden_dropout", hidden_dropout)
 
     def build(self, x_shape):
         dim = x_shape[-1]
@@ -36,7 +46,8 @@ class MLP(Layer):
         self.contract = keras.layers.Dense(dim, activation=self.last_activation, name="contract", dtype=policy)
         self.expand.build(x_shape)
         self.contract.build((*x_shape[:-1], self.mlp_dim))
-        self.drop = [keras.layers.Dropout(self.dropout, name=f"drop{i}", dtype=policy) for i in range(2)]
+        rates = (self.dropout if self.hidden_dropout is None else self.hidden_dropout, self.dropout)
+        self.drop = [keras.layers.Dropout(rate, name=f"drop{i}", dtype=policy) for i, rate in enumerate(rates)]
         self.built = True
 
     def call(self, x):

@@ -82,6 +82,41 @@ class SinCosPosition(Layer):
 
 
 @register
+class SinusoidPosition(Layer):
+    """Fixed sines and cosines of the place in the sequence, tokens in front included: `(batch, n, dim) -> same`; no weights.
+
+    Channel `2 i` of token `t` has `sin(t / base^(2 i / dim))` added, channel `2 i + 1` the cosine.
+
+    Args:
+        base: longest wavelength over 2 pi, > 1.
+
+    Raises:
+        ValueError: at build, if the width is odd.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    """
+
+    def __init__(self, base: float = 10_000.0, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.base = checks.number("base", base, 1.0 + 1e-9, 1e12)
+
+    def build(self, x_shape):
+        tokens, dim = x_shape[1:]
+        if dim % 2:
+            raise ValueError(f"Sines and cosines in turn need an even width. Received: width={dim}.")
+        turn = rotary.angles(np.arange(tokens)[:, None], dim, self.base)
+        self.table = np.stack([np.sin(turn), np.cos(turn)], axis=-1).reshape(tokens, dim).astype("float32")
+        self.built = True
+
+    def call(self, x):
+        return x + ops.convert_to_tensor(self.table, dtype=x.dtype)
+
+    def constants(self):
+        return self.table.size
+
+
+@register
 class RotaryEmbedding(Layer):
     """Turn the feature pairs of queries or keys by their token's place: `(..., n, width) -> same`; no weights.
 

@@ -1,24 +1,28 @@
 """The block: every block of every model is two of these."""
 
+import math
+
 import keras
 
 from .. import checks
 from ..base import Layer, make_seed, register
 from .norms import NORM_LAYERS, make_norm
 
-NORMS = ("pre", "post", "both", "none")
+NORMS = ("pre", "post", "both", "double", "none")
 
 
 @register
 class Residual(Layer):
     """`x + branch(norm(x))` or another place for the norm: `(batch, n, dim) -> same`; `branch(x) = drop_path(scale * inner(x))`.
 
-    Further inputs of the call go to `inner` as they are.
+    Called as `layer(x, memory=None, projection=None, memory_mask=None)`: `memory` and `projection` go to `inner` as they are, and
+    `memory_mask`, by default the mask that Keras carries with `memory`, as its `mask`.
 
     Args:
         inner: the layer inside.
         norm: where the normalisation stands. `pre`: `x + branch(norm(x))`; `post`: `norm(x + branch(x))`; `both`:
-            `norm(x) + branch(norm(x))`; `none`: `x + branch(x)`.
+            `norm(x) + branch(norm(x))`; `double`: as `pre`, and the normalised input joins what leaves `inner`; `none`:
+            `x + branch(x)`.
         norm_epsilon: of the normalisation, > 0.
         norm_layer: `layer`, `channel` (see `ChannelNorm`) or `batch`.
         drop_path: rate of leaving the branch out for a whole sample while training, in [0, 1).
@@ -26,7 +30,8 @@ class Residual(Layer):
         seed: of the dropped paths.
 
     Source: pre-norm: Xiong et al. 2020, arXiv:2002.04745; drop path: Huang et al. 2016, arXiv:1603.09382; scale: Touvron et al.
-    2021, arXiv:2103.17239, eq. 4; `both`: the second half of the blocks of Hassani et al. 2021, arXiv:2104.05704, as released.
+    2021, arXiv:2103.17239, eq. 4; `both`: the second half of the blocks of Hassani et al. 2021, arXiv:2104.05704, as released;
+    `double`: the attention of the T2T-ViT of Lee et al. 2021, arXiv:2112.13492, as released.
     """
 
     def __init__(
@@ -60,13 +65,16 @@ class Residual(Layer):
         self.drop = keras.layers.Dropout(self.drop_path, noise_shape=noise, seed=self.seed, dtype=self.dtype_policy)
         self.built = True
 
-    def call(self, x, memory=None, projection=None):
+    def call(self, x, memory=None, projection=None, memory_mask=None):
         shared = {} if projection is None else {"projection": projection}
         inputs = () if memory is None else (memory,)
+        if memory_mask is not None:
+            shared["mask"] = memory_mask
         if self.norm == "post":
             return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
         y = x if self.norm == "none" else self.layer_norm(x)
-        return (y if self.norm == "both" else x) + self._branch(self.inner(y, *inputs, **shared))
+        inside = self.inner(y, *inputs, **shared)
+        return (y if self.norm == "both" else x) + self._branch(y + inside if self.norm == "double" else inside)
 
     def _branch(self, y):
         return self.drop(y if self.scale is None else y * self.gamma)
@@ -76,6 +84,12 @@ class Residual(Layer):
 
     def multiply_adds(self, x_shape, memory_shape=None, projection_shape=None):
         return self.inner.multiply_adds(*(shape for shape in (x_shape, memory_shape) if shape is not None))
+
+    def binary_multiply_adds(self, x_shape, *shapes):
+        return self.inner.binary_multiply_adds(x_shape, *shapes)
+
+    def scalings(self, x_shape, *shapes):
+        return self.inner.scalings(x_shape, *shapes) + (0 if self.scale is None else math.prod(x_shape))
 
     def stand_alone(self):
         return [] if self.scale is None else [self.gamma]

@@ -4,11 +4,13 @@ import dataclasses
 
 import keras
 
-from ..zoo import Description, assemble, configure
+from ..zoo import SEQUENCES, Description, assemble, assemble_sequence, configure, configure_sequence
 from ..zoo import describe as describe_model
 from ..zoo.configure import default_dataset
+from ..zoo.describe import describe_sequence
 from .compile import compile as compile_model
 from .recipe import NAMES, recipe
+from .sequence import SEQUENCE_NAMES, SequenceRecipe, compile_sequence
 
 STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 
@@ -27,8 +29,13 @@ def build(
 
     The images are raw, channels last, pixels from 0 to 255: the model normalises them itself. Labels are integers.
 
+    Presets of `list_models(kind="sequence")` take two sequences instead, `model.fit([source, begun], target)`, integers, 0 where
+    there is no token: `begun` is `target` shifted by one behind a token that starts it. Their overrides are the fields of
+    `zoo.SequenceConfig` (`vocabulary`, `source_length`, `target_length`, `dim`, ...) and `train.SequenceRecipe`; `dataset`,
+    `profile` and `steps` are not for them.
+
     Args:
-        preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`.
+        preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`, or `list_models(kind="sequence")`.
         dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `tiny_imagenet` or `imagenet`: image shape, classes,
             pixel statistics, patch size and recipe; default the one that the preset was published for, `cifar10` or
             `imagenet`. For other images give `input_shape` and `classes`.
@@ -38,7 +45,8 @@ def build(
             schedule's peak, or what you give as `learning_rate`.
         name: of the model; default the preset's.
         overrides: any choice (`kernel="nystrom"`, `position="rope"`), size (`dim`, `depth`, `num_heads`), option of the chosen
-            parts (`m`, `patch`, `window`) or field of the recipe (`learning_rate`, `label_smoothing`).
+            parts (`m`, `patch`, `window`) or field of the recipe (`learning_rate`, `label_smoothing`, or `recipe="deit"` for a
+            published one of `keras_vix.train.SOURCES`).
 
     Returns:
         A functional `keras.Model`; it saves to `.keras`, and `keras_vix.load` or any process that imported `keras_vix` loads it.
@@ -46,15 +54,17 @@ def build(
     Raises:
         TypeError, ValueError: for unknown names or values that do not fit, before any weight exists.
     """
-    ours, rest = divide(overrides)
     if not isinstance(compile, bool):
         raise TypeError(f"`compile` must be True or False. Received: compile={compile!r}.")
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
         raise ValueError(f"`name` must be a word without a slash. Received: name={name!r}.")
+    if is_sequence(preset, dataset, profile, steps):
+        return build_sequence(preset, compile, name, overrides)
+    ours, rest = divide(overrides)
     config = configure(preset, dataset=dataset, profile=profile, **rest)
     how = recipe(preset, dataset or default_dataset(preset), profile, **ours)
     if steps is None and how.schedule == "cosine" and "learning_rate" not in ours:
-        how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY)
+        how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY, warmup_rate=0.0, final_rate=0.0)
     model = assemble(config, name or preset)
     return compile_model(model, how, steps) if compile else model
 
@@ -68,12 +78,34 @@ def describe(preset: str, *, dataset: str | None = None, profile: str = "default
     Raises:
         TypeError, ValueError: as `build`.
     """
+    if is_sequence(preset, dataset, profile):
+        ours, rest = divide(overrides, SEQUENCE_NAMES)
+        SequenceRecipe(**ours)
+        return describe_sequence(preset, **rest)
     ours, rest = divide(overrides)
     recipe(preset, dataset or default_dataset(preset), profile, **ours)
     return describe_model(preset, dataset=dataset, profile=profile, **rest)
 
 
-def divide(overrides: dict) -> tuple[dict, dict]:
-    """The overrides that belong to the recipe, and those that belong to the model."""
-    ours = {key: value for key, value in overrides.items() if key in NAMES}
-    return ours, {key: value for key, value in overrides.items() if key not in NAMES}
+def is_sequence(preset, dataset=None, profile: str = "default", steps=None) -> bool:
+    """Whether the preset maps sequences to sequences; the other arguments are then refused."""
+    if not isinstance(preset, str) or preset not in SEQUENCES:
+        return False
+    if (dataset, profile, steps) != (None, "default", None):
+        received = f"preset={preset!r}, dataset={dataset!r}, profile={profile!r}, steps={steps!r}"
+        raise ValueError(f"`dataset`, `profile` and `steps` are for images. Received: {received}.")
+    return True
+
+
+def build_sequence(preset: str, compile: bool, name: str | None, overrides: dict) -> keras.Model:
+    """The model of a preset of `SEQUENCES`, compiled after its recipe if `compile`."""
+    ours, rest = divide(overrides, SEQUENCE_NAMES)
+    config, how = configure_sequence(preset, **rest), SequenceRecipe(**ours)
+    model = assemble_sequence(config, name or preset)
+    return compile_sequence(model, config, how) if compile else model
+
+
+def divide(overrides: dict, names=NAMES) -> tuple[dict, dict]:
+    """The overrides that belong to the recipe, by their `names`, and those that belong to the model."""
+    ours = {key: value for key, value in overrides.items() if key in names}
+    return ours, {key: value for key, value in overrides.items() if key not in names}

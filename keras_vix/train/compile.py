@@ -3,15 +3,17 @@
 import keras
 
 from .. import checks
-from .losses import SmoothedCrossentropy
+from .losses import Accuracy, Crossentropy, SigmoidCrossentropy, SmoothedCrossentropy
 from .recipe import Recipe
 
-# Variables by name that decay would only pull towards zero without any regularising use.
-NO_DECAY = ("bias", "beta", "gamma", "table", "tokens", "relative_bias")
+# Variables by name that decay would only pull towards zero without any regularising use; so are all of one dimension or none.
+NO_DECAY = ("bias", "beta", "gamma", "table", "tokens", "relative_bias", "slope", "step")
 
 
 def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> keras.Model:
     """Compile `model` after `recipe` and return it; metrics `accuracy` and `ce`, the cross-entropy without smoothing.
+
+    Labels may be integers or rows of shares, those of training and of validation apart.
 
     Args:
         model: from images to logits.
@@ -24,17 +26,17 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
     if steps is not None:
         checks.integer("steps", steps)
     model.compile(
-        optimizer=optimizer(recipe, steps),
-        loss=SmoothedCrossentropy(recipe.label_smoothing),
-        metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="ce")],
+        optimizer=optimizer(recipe, steps, model.trainable_variables),
+        loss=SigmoidCrossentropy() if recipe.loss == "sigmoid" else SmoothedCrossentropy(recipe.label_smoothing),
+        metrics=[Accuracy(), Crossentropy()],
         jit_compile=recipe.jit_compile,
     )
     model.optimizer.build(model.trainable_variables)  # or a file saved before training would not load whole
     return model
 
 
-def optimizer(recipe: Recipe, steps: int | None = None) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, with decoupled decay, for matrices only unless it says otherwise."""
+def optimizer(recipe: Recipe, steps: int | None = None, weights=()) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe, with decoupled decay, for matrices among `weights` only unless it says otherwise."""
     makers = {
         "adamw": keras.optimizers.AdamW,
         "adam": keras.optimizers.Adam,
@@ -42,13 +44,17 @@ def optimizer(recipe: Recipe, steps: int | None = None) -> keras.optimizers.Opti
         "lion": keras.optimizers.Lion,
     }
     extra = {"momentum": 0.9, "nesterov": True} if recipe.optimizer == "sgd" else {}
+    if recipe.ema is not None:
+        extra |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer_epsilon is not None:
         extra["epsilon"] = recipe.optimizer_epsilon
     made = makers[recipe.optimizer](
         learning_rate=rate(recipe, steps), weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm, **extra
     )
     if not recipe.decay_all:
-        made.exclude_from_weight_decay(var_names=list(NO_DECAY))
+        made.exclude_from_weight_decay(
+            var_list=[weight for weight in weights if len(weight.shape) < 2], var_names=list(NO_DECAY)
+        )
     return made
 
 
@@ -57,8 +63,9 @@ def rate(recipe: Recipe, steps: int | None):
     if recipe.schedule == "constant" or steps is None:
         return recipe.learning_rate
     warm = int(recipe.warmup * steps)
+    least = recipe.final_rate / recipe.learning_rate
     if not warm:
-        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps, alpha=least)
     return keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm), warmup_target=recipe.learning_rate, warmup_steps=warm
+        recipe.warmup_rate, max(1, steps - warm), alpha=least, warmup_target=recipe.learning_rate, warmup_steps=warm
     )

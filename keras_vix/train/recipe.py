@@ -5,14 +5,16 @@ from types import MappingProxyType
 
 from .. import checks
 from ..zoo import find
+from .sources import SOURCES, published
 
 SCHEDULES = ("constant", "cosine")
+LOSSES = ("softmax", "sigmoid")
 OPTIMIZERS = ("adamw", "adam", "sgd", "lion")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything about training that is not the model.
+    """Everything about training that is not the model; dropping paths, `drop_path`, belongs to the model.
 
     Args:
         epochs: passes over the training images.
@@ -21,11 +23,17 @@ class Recipe:
         learning_rate: its peak.
         weight_decay: decoupled, for every weight but biases, normalisations, positions and tokens; decay_all: for those too.
         optimizer_epsilon: of `adamw` and `adam`, or `None` for Keras' own, 1e-7.
-        warmup: fraction of all steps in which the rate rises from 0; `cosine` only.
-        schedule: `constant`, or `cosine` to 0 over all steps.
+        warmup: fraction of all steps in which the rate rises from `warmup_rate`; `cosine` only.
+        schedule: `constant`, or `cosine` to `final_rate` over all steps.
+        warmup_rate, final_rate: first and last rate of `cosine`, neither above `learning_rate`.
         label_smoothing: share of the target spread over all classes, in [0, 1).
+        loss: `softmax`, or `sigmoid`, a yes-or-no question a class, without smoothing.
         clip_norm: largest global norm of the gradient, or `None`.
         augment: name of an augmentation policy; `default` is that of the data set.
+        repeats: how often each image comes, one time after the other; an epoch stays as long as it was.
+        repeat_all: let the epoch grow by as much instead.
+        ema: momentum of a running mean of the weights, which they are set to when `fit` ends, or `None`.
+        recipe: the published recipe, a name in `keras_vix.train.SOURCES`, that it started from, or `None`.
         jit_compile: Keras' word, `auto`, True or False.
     """
 
@@ -38,22 +46,39 @@ class Recipe:
     optimizer_epsilon: float | None = None
     warmup: float = 0.0
     schedule: str = "constant"
+    warmup_rate: float = 0.0
+    final_rate: float = 0.0
     label_smoothing: float = 0.0
+    loss: str = "softmax"
     clip_norm: float | None = None
     augment: str = "default"
+    repeats: int = 1
+    repeat_all: bool = False
+    ema: float | None = None
+    recipe: str | None = None
     jit_compile: bool | str = "auto"
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "repeats"):
             checks.integer(name, getattr(self, name))
         checks.choice("optimizer", self.optimizer, OPTIMIZERS)
         checks.choice("schedule", self.schedule, SCHEDULES)
+        checks.choice("loss", self.loss, LOSSES)
         checks.number("learning_rate", self.learning_rate, 1e-12, 100.0)
+        for name in ("warmup_rate", "final_rate"):
+            checks.number(name, getattr(self, name), 0.0, self.learning_rate, include_high=True)
         checks.number("weight_decay", self.weight_decay, 0.0, 10.0)
         for name in ("warmup", "label_smoothing"):
             checks.rate(name, getattr(self, name))
-        if not isinstance(self.decay_all, bool):
-            raise TypeError(f"`decay_all` must be True or False. Received: decay_all={self.decay_all!r}.")
+        if self.loss == "sigmoid" and self.label_smoothing:
+            raise ValueError(f"`label_smoothing` must be 0 for `sigmoid`. Received: label_smoothing={self.label_smoothing!r}.")
+        for name in ("decay_all", "repeat_all"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"`{name}` must be True or False. Received: {name}={getattr(self, name)!r}.")
+        if self.ema is not None:
+            checks.rate("ema", self.ema)
+        if self.recipe is not None:
+            checks.choice("recipe", self.recipe, SOURCES)
         if self.optimizer_epsilon is not None:
             checks.number("optimizer_epsilon", self.optimizer_epsilon, 1e-16, 1.0)
             checks.choice("optimizer", self.optimizer, ("adamw", "adam"))
@@ -116,6 +141,9 @@ SMALL = MappingProxyType(
 def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **overrides) -> Recipe:
     """The recipe of a preset for a data set and profile, with the caller's overrides.
 
+    `recipe="deit"`, or another name in `SOURCES`, starts from that published recipe, whatever the preset; so does the reference
+    profile of a family of that name. Its peak rate follows `batch_size` where the source has such a rule.
+
     Raises:
         TypeError, ValueError: for an unknown preset, profile or field, or a value out of range.
     """
@@ -124,6 +152,12 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
     for name in overrides:
         if name not in NAMES:
             raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES, '')} Known: {', '.join(NAMES)}.")
+    source = overrides.get("recipe") or (row.family if row.family in SOURCES and profile == "reference" else None)
+    if source is not None:
+        checks.choice("recipe", source, SOURCES)
+        batch = overrides.get("batch_size")
+        batch = None if batch is None else checks.integer("batch_size", batch)
+        return Recipe(**{**published(source, dataset, batch), "recipe": source, **overrides})
     start = dict(COLUMBIA.get(row.family, dict(epochs=40, batch_size=128, weight_decay=0.05)))
     if profile == "default":
         start |= MODERN | SMALL.get(dataset, {})

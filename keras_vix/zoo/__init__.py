@@ -3,7 +3,12 @@
 from .assemble import assemble
 from .config import Config
 from .configure import configure, find
+from .decoding import decode
 from .describe import Description, describe, list_models
 from .presets import PRESETS
+from .sequence import SEQUENCES, SequenceConfig, assemble_sequence, configure_sequence
 
-__all__ = ["PRESETS", "Config", "Description", "assemble", "configure", "describe", "find", "list_models"]
+__all__ = [
+    "PRESETS", "SEQUENCES", "Config", "Description", "SequenceConfig", "assemble", "assemble_sequence", "configure",
+    "configure_sequence", "decode", "describe", "find", "list_models",
+]  # fmt: skip

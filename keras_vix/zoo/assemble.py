@@ -14,7 +14,7 @@ from .lookup import lookup
 def assemble(config: Config, name: str) -> keras.Model:
     """The functional model of `config`: raw images, pixels 0 to 255, to logits `(batch, classes)`; not compiled."""
     image = keras.Input(config.input_shape, name="image")
-    x = make(config, "embed", **config.at(0))(normalise(config)(image))
+    x = make(config, "embed", **config.at(0), seed=seed_of(config))(normalise(config)(image))
     grid = tuple(x.shape[1:3])
     x = Tokens(name="tokens")(x)
     if config.prefix:
@@ -124,5 +124,5 @@ def normalise(config: Config) -> keras.layers.Layer:
 
 
 def seed_of(config: Config, *place: int) -> int:
-    """A seed for one place in the model, drawn from the record's."""
+    """A seed for one place in the model, or for what stands before its blocks, drawn from the record's."""
     return int(np.random.SeedSequence([config.seed, *place]).generate_state(1)[0] >> 1)

@@ -33,7 +33,7 @@ OFFERED = (
 )  # fmt: skip
 STAGED = ("dim", "depth", "num_heads", "key_dim", "mlp_dim")
 # Options that may have one value for each stage.
-STAGED_OPTIONS = frozenset({"window", "shift"})
+STAGED_OPTIONS = frozenset({"kv_reduction", "window", "shift"})
 GROWTHS = ("linear", "constant")
 
 
@@ -50,7 +50,8 @@ class Config:
         key_dim: width of a head; default `dim / num_heads`.
         mlp_dim: hidden width of the MLP; default `mlp_ratio * dim`.
         mlp_ratio: positive.
-        norm: `pre`, `post`, `both` or `none` (see `Residual`); ffn_norm: the same for the second half of a block, default `norm`.
+        norm: `pre`, `post`, `both`, `double` or `none` (see `Residual`); ffn_norm: the same for the second half of a block,
+            default `norm`.
         norm_layer: `layer`, `channel` or `batch`; norm_epsilon: of the normalisations; final_norm: whether one stands before the
             pool.
         drop_path: rate of the last block's dropped paths; drop_path_growth: `linear`, from 0 in the first block, or `constant`.

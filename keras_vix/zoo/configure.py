@@ -6,20 +6,24 @@ from .config import AXES, Config, fields
 from .families import FAMILIES, LEAST_GRID, geometry, strides
 from .lookup import lookup
 from .presets import PRESETS, Row
+from .sequence import SEQUENCES
 
 PROFILES = ("default", "reference")
 SIZES = {**DATASETS, IMAGENET.name: IMAGENET}
 
 
 def find(preset: str) -> Row:
-    """The row of a preset.
+    """The row of a preset for images.
 
     Raises:
-        TypeError, ValueError: if there is no such preset; the message shows the nearest names.
+        TypeError, ValueError: if there is no such preset, or it is one for sequences; the message shows the nearest names.
     """
     if preset == "":
         raise ValueError("The name of a preset must not be empty.")
-    return lookup(PRESETS, preset, "preset")
+    row = lookup(PRESETS | SEQUENCES, preset, "preset")
+    if isinstance(preset, str) and preset in SEQUENCES:
+        raise ValueError(f"This needs a preset for images. Received: preset={preset!r}, which maps sequences to sequences.")
+    return row
 
 
 def configure(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Config:

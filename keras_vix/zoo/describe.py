@@ -3,11 +3,19 @@
 import dataclasses
 import textwrap
 
-
+from .. import checks
 from .assemble import assemble
 from .configure import configure, find
-from .count import multiply_adds, published_parameters, tokens, trainable_parameters
+from .count import (
+    binary_multiply_adds,
+    multiply_adds,
+    operations,
+    published_parameters,
+    tokens,
+    trainable_parameters,
+)
 from .presets import PRESETS
+from .sequence import SEQUENCES, assemble_sequence, configure_sequence, sequence_multiply_adds
 from .size import published_megabytes
 
 
@@ -22,7 +30,9 @@ class Description:
         published_parameters: the same model in the source's own way of counting.
         published_megabytes: the source's "Size (MB)", an estimate (`zoo.size`), or `None` where it has none.
         tokens: that the first block sees.
-        multiply_adds: of one image through the model, products only.
+        multiply_adds: of one image, or one pair of sequences, through the model, products only.
+        binary_multiply_adds: those among them of two numbers of two values each; operations: the cost when these count 1/64
+            (`zoo.count.operations`).
         config: the whole record, as a plain dictionary.
         source: paper or report; differs: what differs from it.
     """
@@ -34,6 +44,8 @@ class Description:
     published_megabytes: float | None
     tokens: int
     multiply_adds: int
+    binary_multiply_adds: int
+    operations: int
     config: dict
     source: str
     differs: str
@@ -45,13 +57,19 @@ class Description:
             ("published size", "-" if self.published_megabytes is None else f"{self.published_megabytes:.2f} MB (an estimate)"),
             ("tokens", f"{self.tokens:,}"),
             ("multiply-adds", f"{self.multiply_adds:,}"),
+            *self._binary(),
             ("source", self.source),
             ("differs", self.differs or "-"),
-            ("options", _words(self.config["options"])),
+            ("options", _words(self.config.get("options", {}))),
             ("config", _words({k: v for k, v in self.config.items() if k != "options"})),
         ]
         lines = [textwrap.fill(text, 110, initial_indent=f"  {label:<21} ", subsequent_indent=" " * 24) for label, text in counts]
         return "\n".join([f"{self.name}: {self.title}", *lines])
+
+    def _binary(self):
+        if not self.binary_multiply_adds:
+            return []
+        return [("  of them binary", f"{self.binary_multiply_adds:,}"), ("operations", f"{self.operations:,}")]
 
     def _repr_pretty_(self, printer, cycle):
         printer.text(str(self))
@@ -82,14 +100,45 @@ def describe(preset: str, *, dataset: str | None = None, profile: str = "default
         published_megabytes=published_megabytes(config, row.family, published),
         tokens=tokens(model),
         multiply_adds=multiply_adds(model),
+        binary_multiply_adds=binary_multiply_adds(model),
+        operations=operations(model),
         config=config.to_dict(),
         source=row.source,
         differs=row.differs,
     )
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Names of the presets that match a shell-style pattern, such as `"*performer*"`, in the zoo's order."""
+def describe_sequence(preset: str, **overrides) -> Description:
+    """The same record of a preset of `SEQUENCES`; its tokens are those of the source, its multiply-adds those of one pair.
+
+    Raises:
+        TypeError, ValueError: for an unknown field, or a value out of range.
+    """
+    row, config = SEQUENCES[preset], configure_sequence(preset, **overrides)
+    model = assemble_sequence(config, preset)
+    parameters = trainable_parameters(model)
+    return Description(
+        name=preset,
+        title=row.title,
+        trainable_parameters=parameters,
+        published_parameters=parameters,
+        published_megabytes=None,
+        tokens=config.source_length,
+        multiply_adds=sequence_multiply_adds(model),
+        config=dataclasses.asdict(config),
+        source=row.source,
+        differs=row.differs,
+    )
+
+
+def list_models(pattern: str = "*", kind: str = "image") -> list[str]:
+    """Names of the presets that match a shell-style pattern, such as `"*performer*"`, in the zoo's order.
+
+    Args:
+        pattern: of the names.
+        kind: `image`, from an image to its class, or `sequence`, from one sequence to another.
+    """
     import fnmatch
 
-    return [name for name in PRESETS if fnmatch.fnmatchcase(name, pattern)]
+    presets = {"image": PRESETS, "sequence": SEQUENCES}[checks.choice("kind", kind, ("image", "sequence"))]
+    return [name for name in presets if fnmatch.fnmatchcase(name, pattern)]

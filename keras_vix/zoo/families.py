@@ -106,6 +106,25 @@ def imagenet(body: dict, *rules, images=None, **released) -> Family:
     return Family(body | released, body | {"init": "normal"}, images or {}, rules=rules, dataset="imagenet")
 
 
+# Hybrids of a residual network, or its root alone, and a vision transformer. Small images are shrunk less.
+ROOT = PLAIN | dict(embed="resnet", blocks=(), map_patch=8)
+STAGED_ROOT = PLAIN | dict(embed="resnet", map_patch=1)
+ROOT_IMAGES = {
+    (64, 64): dict(root_strides=(2, 1), map_patch=4),
+    (32, 32): dict(root_strides=(1, 1), map_patch=4),
+    (28, 28): dict(root_strides=(1, 1), map_patch=4),
+    (8, 8): dict(root_strides=(1, 1), map_patch=1),
+}
+STAGED_IMAGES = {
+    (64, 64): dict(root_strides=(2, 1), stage_strides=(1, 2, 2, 1)),
+    (32, 32): dict(root_strides=(1, 1), stage_strides=(1, 2, 2, 1)),
+    (28, 28): dict(root_strides=(1, 1), stage_strides=(1, 2, 2, 1)),
+    (8, 8): dict(root_strides=(1, 1), stage_strides=(1, 2, 1, 1)),
+}
+
+# T2T-ViT: three soft splits. Images of other sizes than ImageNet's get strides that leave at most 64 tokens.
+T2T = dict(embed="t2t", position="sinusoid", prefix=1, pool="first", norm_epsilon=1e-5, qkv_bias=False, drop_path=0.1)
+
 # Models for small images of Lee et al. 2021, arXiv:2112.13492.
 SMALL_PLAIN = dict(
     mlp_ratio=2.0, norm_epsilon=1e-5, position="learned", drop_path=0.1, drop_path_growth="constant", qkv_bias=False,
@@ -125,10 +144,29 @@ SMALL_SWIN = SMALL_PLAIN | dict(
     qkv_bias=True, drop_path_growth="linear",
 )  # fmt: skip
 
+SMALL_T2T = T2T | dict(dim=256, depth=12, num_heads=4, mlp_ratio=2.0, norm="double", ffn_norm="pre", split=(3, 3, 3))
+
 
 def small_images(body: dict, max_tokens: int, **released) -> Family:
     """A family of that paper."""
     return Family(body | released, body | {"init": released["init"]}, max_tokens=max_tokens)
+
+
+# Binary transformers of Le and Li 2023, arXiv:2306.16678. On images of few pixels the grid is of 16 x 16 or 8 x 8 tokens.
+BINARY = dict(
+    position="learned", mixer="binary_attention", ffn="binary_mlp", norm_layer="batch", norm_epsilon=1e-5, init="fan_in",
+)  # fmt: skip
+BINARY_PLAIN = BINARY | dict(dim=384, depth=12, num_heads=6, mlp_dim=1536)
+BINARY_STAGES = BINARY | dict(
+    dim=(64, 128, 256, 512), depth=(3, 4, 8, 4), num_heads=(1, 2, 4, 8), mlp_dim=(512, 1024, 1024, 2048),
+    kv_reduction=(8, 4, 1, 1), patch_norm="batch", reduce="binary_merge",
+)  # fmt: skip
+COARSE = dict(patch=2, kv_reduction=(4, 2, 1, 1))
+
+
+def binary(body: dict, max_tokens: int, images: dict) -> Family:
+    """A family of that paper; both profiles are its models."""
+    return Family(body, body, images, max_tokens, dataset="imagenet")
 
 
 FAMILIES = MappingProxyType(
@@ -165,6 +203,8 @@ FAMILIES = MappingProxyType(
         ),
         "pix": hybrid(POOLING, position_std=1.0, token_std=1.0),
         "augreg": imagenet(PLAIN, mean=(0.5,), std=(0.5,), token_std=0.0),
+        "r_root": imagenet(ROOT, images=ROOT_IMAGES, mean=(0.5,), std=(0.5,), token_std=0.0),
+        "r_stages": imagenet(STAGED_ROOT, images=STAGED_IMAGES, mean=(0.5,), std=(0.5,), token_std=0.0),
         "deit": imagenet(PLAIN | dict(drop_path=0.1), init="normal"),
         "cait": imagenet(LATE, init="normal"),
         "swin_imagenet": imagenet(
@@ -173,6 +213,23 @@ FAMILIES = MappingProxyType(
             init="normal",
         ),
         "pit_imagenet": imagenet(POOLED, init="normal"),
+        "binary_deit": binary(
+            BINARY_PLAIN,
+            196,
+            {(8, 8): dict(resize=32, patch=4, dim=96, depth=4, num_heads=3, mlp_dim=384)},
+        ),
+        "binary_vit": binary(
+            BINARY_STAGES,
+            56**2,
+            {
+                (32, 32): COARSE,
+                (28, 28): COARSE | dict(resize=32),
+                (8, 8): COARSE
+                | dict(
+                    resize=32, dim=(32, 64, 128, 256), depth=(1, 1, 2, 1), num_heads=(1, 2, 4, 8), mlp_dim=(128, 256, 512, 1024)
+                ),
+            },
+        ),
         "sl_vit": small_images(SMALL_VIT, 64, init="glorot_normal", position_std=1.0, token_std=1.0),
         "sl_cait": small_images(SMALL_CAIT, 64, init="glorot_normal", position_std=1.0, token_std=1.0, mix_std=1.0),
         "sl_pit": small_images(SMALL_PIT, 256, init="glorot_normal", position_std=1.0, token_std=1.0),
@@ -184,6 +241,25 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(strides=(1, 2)),
                 (8, 8): dict(strides=(1, 1), window=4),
             },
+        ),
+        "t2t": Family(
+            T2T | {"init": "normal"},
+            T2T | {"init": "normal"},
+            images={(side, side): dict(strides=(4, 2, 2), patch=16) for side in (224, 384)},
+            max_tokens=64,
+            rules=(("embed", "t2t", dict(split=(7, 3, 3))),),
+            dataset="imagenet",
+        ),
+        "sl_t2t": Family(
+            SMALL_T2T | {"init": "normal"},
+            SMALL_T2T | {"init": "normal"},
+            images={
+                (32, 32): dict(split=(3, 3), strides=(2, 2), patch=4),
+                (28, 28): dict(split=(3, 3), strides=(2, 2), patch=4),
+                (8, 8): dict(split=(3, 3), strides=(1, 1), patch=1),
+            },
+            max_tokens=64,
+            rules=(("embed", "t2t", {}),),
         ),
     }
 )

@@ -8,6 +8,8 @@ DEIT = "Touvron et al. 2020, arXiv:2012.12877"
 CAIT = "Touvron et al. 2021, arXiv:2103.17239"
 SWIN = "Liu et al. 2021, arXiv:2103.14030"
 PIT = "Heo et al. 2021, arXiv:2103.16302"
+T2T = "Yuan et al. 2021, arXiv:2101.11986"
+BINARY = "Le and Li 2023, arXiv:2306.16678"
 SMALL = "Lee et al. 2021, arXiv:2112.13492"
 HYBRIDS = "Jeevan and Sethi 2022, Resource-efficient Hybrid X-formers for Vision"
 
@@ -78,6 +80,27 @@ def vit(dim: int, depth: int, num_heads: int, patch: int) -> Row:
     return Row("augreg", choices, f"ViT, patches of {patch}", f"{AUGREG}; arXiv:2010.11929", "GELU is exact, its tanh form there")
 
 
+def hybrid_vit(dim: int, depth: int, num_heads: int, blocks: tuple = ()) -> Row:
+    """A vision transformer on the map of a residual network, or of its root alone."""
+    sizes = dict(dim=dim, depth=depth, num_heads=num_heads)
+    differs = "GELU is exact, its tanh form there; images under 224 pixels are shrunk less"
+    source = f"{AUGREG}; arXiv:2010.11929, section 3.1"
+    if not blocks:
+        return Row("r_root", sizes, "ViT on patches of 8 of a residual network's root", source, differs)
+    title = f"ViT on the map of a residual network of {sum(blocks)} units"
+    return Row("r_stages", sizes | dict(blocks=blocks), title, source, differs)
+
+
+def t2t(depth: int, dim: int, mlp_ratio: float, performer: bool = True) -> Row:
+    """T2T-ViT, heads of 64."""
+    choices = dict(dim=dim, depth=depth, num_heads=dim // 64, mlp_ratio=mlp_ratio)
+    choices |= dict(token_kernel="performer", token_dropout=0.1) if performer else dict(token_kernel="softmax")
+    words = "token Performers" if performer else "token transformers"
+    differs = "the Performers take rows of Gaussian length and the exact stabiliser" if performer else ""
+    title = f"ViT of {depth} blocks after three soft splits with {words} between"
+    return Row("t2t", choices, title, f"{T2T}, section 3 and table 1", differs, counting="tables")
+
+
 def deit(dim: int, num_heads: int, distilled: bool = False) -> Row:
     """DeiT, with a class token or with a distillation token beside it."""
     choices = dict(dim=dim, depth=12, num_heads=num_heads, patch=16)
@@ -111,18 +134,35 @@ def pit(heads: tuple, key_dim: int, patch: int = 16, distilled: bool = False, de
     return Row("pit_imagenet", choices | two, f"pooling transformer (PiT), overlapping patches{words}", f"{PIT}, table 1")
 
 
-def small_images(family: str, title: str, differs: str = "", lsa: dict | None = None, reduce: bool = False) -> dict[str, Row]:
+def small_images(
+    family: str,
+    title: str,
+    differs: str = "",
+    lsa: dict | None = None,
+    reduce: bool = False,
+    spt: dict | None = None,
+    counting: str = "trainable",
+) -> dict[str, Row]:
     """The four rows of one network for small images: with shifted patches, with locality self-attention, both, neither."""
     lsa = lsa or dict(kernel="lsa")
-    spt = dict(embed="spt", **(dict(reduce="spt") if reduce else {}))
+    spt = spt or dict(embed="spt", **(dict(reduce="spt") if reduce else {}))
     words = {"spt": "shifted patch tokenisation", "lsa": "locality self-attention"}
     rows = {"": (spt | lsa, "both"), "_base": ({}, "neither"), "_spt": (spt, words["spt"]), "_lsa": (lsa, words["lsa"])}
     both = " and ".join(words.values())
     text = {"both": f", {both}", "neither": f", without {both}"}
     return {
-        family + ending: Row(family, choices, title + text.get(what, f", {what}"), f"{SMALL}, tables 2 and 3", differs)
+        family + ending: Row(family, choices, title + text.get(what, f", {what}"), f"{SMALL}, tables 2 and 3", differs, counting)
         for ending, (choices, what) in rows.items()
     }
+
+
+STEP = "the step of the binary probabilities is kept at 1e-5 or more"
+
+
+def binary_deit(title: str, branches: bool = False, affine: float | None = None, **choices) -> Row:
+    """A step from binary DeiT-S to BinaryViT."""
+    own = dict(branches=branches, out_affine=affine, mlp_affine=affine) | choices
+    return Row("binary_deit", own, f"binary DeiT-S{title}", BINARY, STEP)
 
 
 def acc_vit(size: str, count: str, **choices) -> Row:
@@ -234,6 +274,19 @@ PRESETS = {
     "vit_b8": vit(768, 12, 12, 8),
     "vit_l16": vit(1024, 24, 16, 16),
     "vit_l32": vit(1024, 24, 16, 32),
+    "r_ti16": hybrid_vit(192, 12, 3),
+    "r26_s32": hybrid_vit(384, 12, 6, (2, 2, 2, 2)),
+    "r26_b32": hybrid_vit(768, 12, 12, (2, 2, 2, 2)),
+    "r50_l32": hybrid_vit(1024, 24, 16, (3, 4, 6, 3)),
+    "t2t_vit_7": t2t(7, 256, 2.0),
+    "t2t_vit_10": t2t(10, 256, 2.0),
+    "t2t_vit_12": t2t(12, 256, 2.0),
+    "t2t_vit_14": t2t(14, 384, 3.0),
+    "t2t_vit_19": t2t(19, 448, 3.0),
+    "t2t_vit_24": t2t(24, 512, 3.0),
+    "t2t_vit_t_14": t2t(14, 384, 3.0, performer=False),
+    "t2t_vit_t_19": t2t(19, 448, 3.0, performer=False),
+    "t2t_vit_t_24": t2t(24, 512, 3.0, performer=False),
     "deit_ti": deit(192, 3),
     "deit_s": deit(384, 6),
     "deit_b": deit(768, 12),
@@ -262,12 +315,34 @@ PRESETS = {
     "pit_xs_distilled": pit((2, 4, 8), 48, distilled=True),
     "pit_s_distilled": pit((3, 6, 12), 48, distilled=True),
     "pit_b_distilled": pit((4, 8, 16), 64, 14, distilled=True, depth=(3, 6, 4)),
+    "binary_deit_s": binary_deit(", class token", prefix=1, pool="first", token_std=1e-6),
+    "binary_deit_s_gap": binary_deit(", mean of the tokens"),
+    "binary_deit_s_branches": binary_deit(", mean of the tokens, means of neighbours", True),
+    "binary_deit_s_affine": binary_deit(", mean of the tokens, means of neighbours, learned scales", True, 0.1),
+    "binary_vit": Row(
+        "binary_vit", {}, "BinaryViT, binary transformer of four stages", BINARY, STEP, counting="statistics"
+    ),
+    "binary_vit_star": Row(
+        "binary_vit",
+        dict(merge_binary=False),
+        "BinaryViT*, stages joined in full precision",
+        BINARY,
+        STEP,
+        counting="statistics",
+    ),
     **small_images("sl_vit", "ViT of 9 blocks"),
     **small_images(
         "sl_cait",
         "CaiT of 24 blocks",
         "keys are left out after the first mixing of heads, as the paper says; the release adds nearly 0 instead",
         dict(learned_scale=True, diagonal=False),
+    ),
+    **small_images(
+        "sl_t2t",
+        "T2T-ViT of 12 blocks",
+        lsa=dict(kernel="lsa", token_kernel="lsa"),
+        spt=dict(shifted=True),
+        counting="declared",
     ),
     **small_images("sl_pit", "pooling transformer (PiT)", reduce=True),
     **small_images("sl_swin", "Swin of three stages with learned positions", reduce=True),

@@ -93,6 +93,18 @@ def test_published_counts_and_top_five_are_columns_where_a_row_has_them():
     assert keys[2] - keys[1] == {"test_top5", "published_megabytes"}
 
 
+def test_labels_leave_out_what_all_rows_share():
+    def row(preset, **overrides):
+        words = [preset, *(f"{key}={value}" for key, value in overrides.items())]
+        return samples.done(preset, label=" ".join(words), unit={"preset": preset, "overrides": overrides})
+
+    rows = [row("vit", augment="none", patch=2), row("vip", augment="none", patch=4)]
+    assert [one["label"] for one in tables.told_apart(rows)] == ["vit patch=2", "vip patch=4"]
+    assert "augment=none" in tables.caption(rows) and "patch" not in tables.caption(rows)
+    assert tables.told_apart(rows[:1])[0]["label"] == "vit augment=none patch=2"  # of a single row nothing is known to be shared
+    assert [one["label"] for one in rows] == ["vit augment=none patch=2", "vip augment=none patch=4"]
+
+
 def test_json_records_leave_out_single_steps_only():
     row = samples.done()
     (record,) = tables.to_records([row])

@@ -3,13 +3,13 @@
 import io
 import json
 import math
-import types
 
 import numpy as np
 import pytest
 import samples
 
 from keras_vix.bench import environment, store, unit
+from keras_vix.train import Recipe
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_training_that_diverges_stops_and_is_marked():
     entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     metric = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="ce")
     model.compile("sgd", entropy, metrics=["accuracy", metric])
-    recipe = types.SimpleNamespace(epochs=5, batch_size=10, augment="default")
+    recipe = Recipe(epochs=5, batch_size=10)
     events = []
     curves, timing = unit.train(model, load("digits", limit=60), recipe, 0, events.append)
     figures = unit.history_figures(curves)

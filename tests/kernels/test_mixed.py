@@ -27,6 +27,17 @@ def test_locality_self_attention_by_hand():
     assert np.abs(run(layer, Q, K, V) - softmax(s) @ V).max() <= 1e-5
 
 
+def test_masked_tokens_are_as_absent():
+    mask = np.array([True, True, True, False, False])[None, None]
+    for layer in (LSA(), TalkingHeads(mix_std=0.5, diagonal=False)):
+        short = run(layer, Q[:, :, :3], K[:, :, :3], V[:, :, :3])
+        assert np.abs(run(layer, Q, K, V, mask=mask)[:, :, :3] - short).max() <= 1e-5
+
+
+def test_constant_values_stay():
+    assert np.abs(run(LSA(), Q, K, np.ones_like(V)) - 1.0).max() <= 1e-6
+
+
 def test_a_token_never_reads_itself():
     other = V.copy()
     other[:, :, 2] += 10.0

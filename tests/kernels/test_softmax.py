@@ -73,6 +73,72 @@ def test_chunks_change_neither_result_nor_gradient(keys, chunk, masked):
         assert a.shape == b.shape and np.abs(a - b).max() <= 1e-5
 
 
+CAUSAL = {"whole": {}, "chunk": {"chunk": 3}, "dropped": {"dropout": 0.3}}
+
+
+@pytest.mark.parametrize("keys", [7, 5, 9])
+@pytest.mark.parametrize("kernel", ["whole", "chunk"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_causal_equals_a_loop_over_the_past(kernel, keys, masked):
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.standard_normal((2, 3, n, 4)).astype("float32") for n in (7, keys, keys))
+    mask = np.ones((2, 1, keys), bool)
+    if masked:
+        mask[0, 0, 2:4] = mask[1, 0, :2] = False  # the first tokens of the second sample see nothing
+    seen = mask[:, :, None] & (np.arange(keys) <= np.arange(7)[:, None])
+    weights = np.exp((q @ np.swapaxes(k, -1, -2) / 2).astype("float64")) * seen
+    expected = weights @ v / np.maximum(weights.sum(-1, keepdims=True), 1e-300)
+    found = run(Softmax(causal=True, **CAUSAL[kernel]), q, k, v, mask=mask if masked else None)
+    assert np.abs(found - expected).max() <= 2e-6
+    assert not masked or not found[1, :, :2].any()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("options", CAUSAL.values(), ids=CAUSAL)
+@pytest.mark.parametrize("token", [0, 2, 5])
+def test_no_output_depends_on_a_later_token(qkv, options, masked, token):
+    """Gradients of a token's output: exactly 0 for all later keys and values, and not for its own."""
+    mask = np.ones((2, 1, 7), bool)
+    mask[0, 0, 1] = not masked
+    layer = Softmax(causal=True, **options)
+    part = lambda *x: layer(*x, mask=mask if masked else None, training=True)[..., token : token + 1, :]
+    _, _, d_k, d_v = differentiate(part, qkv)
+    assert not d_k[..., token + 1 :, :].any() and not d_v[..., token + 1 :, :].any()
+    assert d_v[..., : token + 1, :].any() and (token == 0 or d_k[..., : token + 1, :].any())
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk": 3}])
+def test_a_later_token_changes_no_earlier_output(qkv, options):
+    layer = Softmax(causal=True, **options)
+    before = run(layer, *qkv)
+    changed = [x.copy() for x in qkv]
+    for x in changed:
+        x[..., 4, :] += 3.0
+    after = run(layer, *changed)
+    assert np.array_equal(after[..., :4, :], before[..., :4, :])
+    assert (np.abs(after[..., 4:, :] - before[..., 4:, :]).max(axis=(0, 1, 3)) > 1e-2).all()
+
+
+@pytest.mark.parametrize("keys, chunk", [(7, 3), (12, 5), (5, 2)])
+def test_causal_chunks_change_neither_result_nor_gradient(keys, chunk):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((2, 3, n, 4)).astype("float32") for n in (7, keys, keys)]
+    mask = rng.random((2, 1, keys)) < 0.6
+    whole, cut = (differentiate(lambda *x: kernel(*x, mask=mask), arrays) for kernel in (Softmax(causal=True), Softmax(causal=True, chunk=chunk)))
+    for a, b in zip(whole, cut):
+        assert a.shape == b.shape and np.abs(a - b).max() <= 1e-5
+
+
+def test_causal_with_a_bias(qkv):
+    q, k, v = qkv
+    bias = np.random.default_rng(3).standard_normal((3, 7, 7)).astype("float32")
+    weights = np.exp(q @ np.swapaxes(k, -1, -2) / 2 + bias) * np.tri(7)
+    expected = weights @ v / weights.sum(-1, keepdims=True)
+    assert np.abs(run(Softmax(causal=True), q, k, v, bias=bias) - expected).max() <= 2e-6
+    with pytest.raises(TypeError, match="causal='yes'"):
+        Softmax(causal="yes")
+
+
 @pytest.mark.alone
 def test_chunks_take_memory_linear_in_the_tokens():
     """A compiled step on 4,096 tokens: the weights of four heads alone are 256 MiB, which plain attention holds several times."""

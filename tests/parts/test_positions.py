@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_vix.layers import RotaryEmbedding, SinCosPosition
+from keras_vix.layers import RotaryEmbedding, SinCosPosition, SinusoidPosition
 
 from ..laws import run
 
@@ -21,6 +21,17 @@ def test_rotary_equals_complex_rotation(pairing):
     else:
         expected[..., ::2], expected[..., 1::2] = turned.real, turned.imag
     assert np.abs(out - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("base", [10_000.0, 50.0])
+def test_sinusoids_are_those_of_the_paper(base):
+    found = run(SinusoidPosition(base), np.ones((2, 7, 6), "float32")) - 1
+    for t in range(7):
+        for i in range(3):
+            angle = t / base ** (2 * i / 6)
+            assert np.abs(found[:, t, 2 * i] - np.sin(angle)).max() <= 1e-6 and np.abs(found[:, t, 2 * i + 1] - np.cos(angle)).max() <= 1e-6
+    with pytest.raises(ValueError, match="width=5"):
+        SinusoidPosition()(np.ones((1, 4, 5), "float32"))
 
 
 @pytest.mark.parametrize("pairing", ["half", "interleaved"])
