@@ -19,10 +19,11 @@ def shallow(name, dataset):
 
 
 def light(name, dataset="digits"):
-    """Overrides that leave a row of a large family one block and narrow tokens; none for others."""
+    """Overrides that leave a row of a large family one block and narrow tokens, and a residual network's stages one unit each."""
     if PRESETS[name].family not in LARGE:
         return {}
     config = configure(name, dataset=dataset)
     dim = tuple(32 * 2**stage for stage in range(len(config.dim)))
     mlp = {"mlp_dim": tuple(2 * width for width in dim)} if config.mlp_dim else {}
-    return {"depth": shallow(name, dataset), "dim": dim, "num_heads": (2,) * len(dim)} | mlp
+    units = {"blocks": (1,) * len(config.options["blocks"])} if "blocks" in config.options else {}
+    return {"depth": shallow(name, dataset), "dim": dim, "num_heads": (2,) * len(dim)} | mlp | units
