@@ -23,7 +23,7 @@ MIXERS = {
 }
 
 __all__ = [
-    "AtrousAttention", "Attention", "BinaryAttention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
     "MIXERS",
+    "AtrousAttention", "Attention", "BinaryAttention", "ConvAttention", "FourierMixing", "LeViTAttention", "LocalAttention1D",
     "LocalWindowAttention2D", "ShiftedWindow", "TokenMLP",
 ]  # fmt: skip

@@ -50,11 +50,11 @@ POOLS = {
 HEADS = {"linear": LinearHead, "mlp": MLPHead, "distilled": DistilledHead}
 
 __all__ = [
+    "EMBEDS", "FFNS", "HEADS", "LOCALS", "POOLS", "POSITIONS", "REDUCES",
     "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "Bottleneck",
     "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
-    "DistilledHead", "EMBEDS", "FFNS", "FirstPool", "FlattenPool", "HEADS", "InvertedResidual", "LOCALS", "LearnedPosition",
-    "LinearHead", "MLP", "MLPHead", "MeanLogits", "MeanPool", "POOLS", "POSITIONS", "PatchEmbedding", "PatchMerging", "Prefix",
-    "PrefixPool", "REDUCES", "RPReLU", "ResNetEmbedding", "Residual", "RotaryEmbedding", "SequencePool",
-    "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition", "StandardConv2D", "T2TEmbedding",
-    "TokenProjection", "TokenTransformer", "Tokens",
+    "DistilledHead", "FirstPool", "FlattenPool", "InvertedResidual", "LearnedPosition", "LinearHead", "MLP", "MLPHead",
+    "MeanLogits", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix", "PrefixPool", "RPReLU", "ResNetEmbedding", "Residual",
+    "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition",
+    "StandardConv2D", "T2TEmbedding", "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

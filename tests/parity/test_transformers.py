@@ -18,15 +18,15 @@ pytestmark = pytest.mark.skipif(keras.config.backend() != "torch", reason="one f
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype("float32")
 MEAN, STD = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
 PLAIN = dict(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768, layer_norm_eps=1e-6)
-HALVES = {  # of a block: ours, theirs
+BLOCK = {  # ours, theirs
     "mixer.norm": "layernorm_before",
-    "mixer.query": "attention.{inner}.query",
-    "mixer.key": "attention.{inner}.key",
-    "mixer.value": "attention.{inner}.value",
-    "mixer.out": "attention.output.dense",
+    "mixer.query": "attention.q_proj",
+    "mixer.key": "attention.k_proj",
+    "mixer.value": "attention.v_proj",
+    "mixer.out": "attention.o_proj",
     "ffn.norm": "layernorm_after",
-    "ffn.expand": "intermediate.dense",
-    "ffn.contract": "output.dense",
+    "ffn.expand": "mlp.fc1",
+    "ffn.contract": "mlp.fc2",
 }
 
 
@@ -49,12 +49,12 @@ def put(layer, name, state, used):
         used.add(f"{name}.{end}")
 
 
-def put_block(model, place, name, inner, state, used):
-    for ours, other in HALVES.items():
+def put_block(model, place, name, state, used):
+    for ours, other in BLOCK.items():
         half, own = ours.split(".")
         residual = model.get_layer(f"{place}_{half}")
         sub = residual.layer_norm if own == "norm" else getattr(residual.inner, own)
-        put(sub, f"{name}.{other.format(inner=inner)}", state, used)
+        put(sub, f"{name}.{other}", state, used)
 
 
 def embedding(model):
@@ -79,7 +79,7 @@ def put_plain(ours, state, prefix, tokens):
     ours.get_layer("position").table.assign(state[f"{prefix}.embeddings.position_embeddings"][0])
     put(embedding(ours).projection, f"{prefix}.embeddings.patch_embeddings.projection", state, used)
     for i in range(12):
-        put_block(ours, f"stage0_block{i}", f"{prefix}.encoder.layer.{i}", "attention", state, used)
+        put_block(ours, f"stage0_block{i}", f"{prefix}.layers.{i}", state, used)
     put(ours.get_layer("norm"), f"{prefix}.layernorm", state, used)
     return used
 
@@ -115,8 +115,8 @@ def test_swin_t():
             put(reduce.layer_norm, f"{before}.norm", state, used)
             put(reduce.projection, f"{before}.reduction", state, used)
         for block in range(depth):
-            put_block(ours, f"stage{stage}_block{block}", f"{there}.blocks.{block}", "self", state, used)
-            table = f"{there}.blocks.{block}.attention.self.relative_position_bias_table"
+            put_block(ours, f"stage{stage}_block{block}", f"{there}.blocks.{block}", state, used)
+            table = f"{there}.blocks.{block}.attention.relative_position_bias.relative_position_bias_table"
             ours.get_layer(f"stage{stage}_block{block}_mixer").inner.bias.assign(state[table])
             used.add(table)
     put(ours.get_layer("norm"), "swin.layernorm", state, used)
