@@ -49,7 +49,7 @@ class _Weighted(Kernel):
         return 2 * math.prod(q_shape) * k_shape[-2]
 
     def stand_alone(self):
-        return [self.scale] if self.learned_scale else []
+        return list(self.trainable_weights)
 
 
 @register
@@ -123,6 +123,3 @@ class TalkingHeads(_Weighted):
     def multiply_adds(self, q_shape, k_shape, v_shape):
         mixings = 2 * self.heads * math.prod(q_shape[:-1]) * k_shape[-2]
         return super().multiply_adds(q_shape, k_shape, v_shape) + mixings
-
-    def stand_alone(self):
-        return [*super().stand_alone(), *self.mixings, *self.biases]

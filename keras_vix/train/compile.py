@@ -7,7 +7,7 @@ from .losses import Accuracy, Crossentropy, SigmoidCrossentropy, SmoothedCrossen
 from .recipe import Recipe
 
 # Variables by name that decay would only pull towards zero without any regularising use; so are all of one dimension or none.
-NO_DECAY = ("bias", "beta", "gamma", "table", "tokens", "relative_bias", "slope", "step")
+NO_DECAY = ("bias", "beta", "gamma", "table", "tokens", "relative_bias")
 
 
 def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> keras.Model:

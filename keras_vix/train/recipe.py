@@ -159,9 +159,10 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
         batch = None if batch is None else checks.integer("batch_size", batch)
         return Recipe(**{**published(source, dataset, batch), "recipe": source, **overrides})
     start = dict(COLUMBIA.get(row.family, dict(epochs=40, batch_size=128, weight_decay=0.05)))
-    if profile == "default":
+    hybrid = row.counting == "modules"
+    if profile == "default" or not (hybrid or row.family in COLUMBIA):
         start |= MODERN | SMALL.get(dataset, {})
-    elif row.family not in COLUMBIA:
+    elif hybrid:
         start = HYBRID | HYBRID_RUNS.get(preset, {}) | (HYBRID_TINY.get(preset, {}) if dataset == "tiny_imagenet" else {})
     elif dataset in ("cifar10", "cifar100"):
         start["augment"] = "flip" if row.family == "swin" else "reference_cifar"

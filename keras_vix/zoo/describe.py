@@ -116,7 +116,7 @@ def describe_sequence(preset: str, **overrides) -> Description:
     """
     row, config = SEQUENCES[preset], configure_sequence(preset, **overrides)
     model = assemble_sequence(config, preset)
-    parameters = trainable_parameters(model)
+    parameters, products = trainable_parameters(model), sequence_multiply_adds(model)
     return Description(
         name=preset,
         title=row.title,
@@ -124,7 +124,9 @@ def describe_sequence(preset: str, **overrides) -> Description:
         published_parameters=parameters,
         published_megabytes=None,
         tokens=config.source_length,
-        multiply_adds=sequence_multiply_adds(model),
+        multiply_adds=products,
+        binary_multiply_adds=0,
+        operations=products,
         config=dataclasses.asdict(config),
         source=row.source,
         differs=row.differs,

@@ -113,7 +113,7 @@ def cait(dim: int, depth: int, num_heads: int, scale: float = 1e-5) -> Row:
     """CaiT."""
     choices = dict(dim=dim, depth=depth, num_heads=num_heads, patch=16, scale=scale, class_scale=scale)
     title = f"CaiT, {depth} blocks with talking heads, 2 of class attention"
-    return Row("cait", choices, title, f"{CAIT}, table 3", "the rates of dropped paths of the release are not known; 0.1 here")
+    return Row("cait", choices, title, CAIT, "the rates of dropped paths of the release are not known; 0.1 here")
 
 
 def swin(dim: int, heads: int, third: int, drop_path: float) -> Row:
@@ -131,7 +131,7 @@ def pit(heads: tuple, key_dim: int, patch: int = 16, distilled: bool = False, de
     choices = dict(dim=tuple(h * key_dim for h in heads), num_heads=heads, depth=depth, patch=patch, patch_stride=patch // 2)
     two = dict(prefix=2, pool="prefix", head="distilled") if distilled else {}
     words = ", class and distillation token" if distilled else ""
-    return Row("pit_imagenet", choices | two, f"pooling transformer (PiT), overlapping patches{words}", f"{PIT}, table 1")
+    return Row("pit_imagenet", choices | two, f"pooling transformer (PiT), overlapping patches{words}", PIT)
 
 
 def small_images(
@@ -151,7 +151,7 @@ def small_images(
     both = " and ".join(words.values())
     text = {"both": f", {both}", "neither": f", without {both}"}
     return {
-        family + ending: Row(family, choices, title + text.get(what, f", {what}"), f"{SMALL}, tables 2 and 3", differs, counting)
+        family + ending: Row(family, choices, title + text.get(what, f", {what}"), SMALL, differs, counting)
         for ending, (choices, what) in rows.items()
     }
 
@@ -170,12 +170,12 @@ def acc_vit(size: str, count: str, **choices) -> Row:
     return Row(
         "acc_vit",
         choices,
-        f"dilated convolutions and atrous attention in four stages, in the style of ACC-ViT-{size}",
+        f"dilated convolutions and atrous attention in four stages, in the style of ACC-ViT-{size}; its own count: {count} parameters",
         ACC,
         "a reading of the text, since the published configuration is not known: three dilated convolutions of 4 dim channels "
         "side by side, squeeze and excitation on their output, one set of projections for all rates, layer normalisations and "
         "biases throughout, a stem of two convolutions that each halve the map, stages that begin with means of 2 x 2 tokens; "
-        f"{count} parameters with 1,000 classes is its own count, not the published one",
+        "the counts are its own, not the published ones",
     )
 
 

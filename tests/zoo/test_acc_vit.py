@@ -39,7 +39,7 @@ def test_the_count_is_the_rows_own_and_near_the_calculated_one(name):
     dim, depth, calculated = SIZES[name]
     own = count(dim, depth)
     assert abs(own / calculated - 1) <= 0.005
-    assert re.search(r"([\d,]+) parameters", PRESETS[name].differs)[1] == f"{own:,}"
+    assert re.search(r"([\d,]+) parameters", PRESETS[name].title)[1] == f"{own:,}"
     config = configure(name)
     assert (config.input_shape, config.classes) == ((224, 224, 3), 1000)
     assert (config.dim, config.depth) == (dim, depth) and {d // h for d, h in zip(dim, config.num_heads)} == {32}
