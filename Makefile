@@ -10,7 +10,7 @@ BIN := .venv/bin
 TORCH := .venv-torch/bin
 # Wheels without CUDA, ten times smaller; without this index pip takes those of the default one.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/train/test_redraw.py
+ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/train/test_redraw.py tests/train/test_distill.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: benchmark bench-peers test test-backends test-parity lint clean

@@ -26,4 +26,6 @@ def light(name, dataset="digits"):
     dim = tuple(32 * 2**stage for stage in range(len(config.dim)))
     mlp = {"mlp_dim": tuple(2 * width for width in dim)} if config.mlp_dim else {}
     units = {"blocks": (1,) * len(config.options["blocks"])} if "blocks" in config.options else {}
-    return {"depth": shallow(name, dataset), "dim": dim, "num_heads": (2,) * len(dim)} | mlp | units
+    scales = {"scale": 0.1} if config.scale else {}  # from 1e-5 a branch would stay silent for the steps of a test
+    scales |= {"class_scale": 0.1} if "class_scale" in config.options else {}
+    return {"depth": shallow(name, dataset), "dim": dim, "num_heads": (2,) * len(dim)} | mlp | scales | units

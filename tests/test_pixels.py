@@ -14,7 +14,8 @@ ODD = (np.nan, np.inf, -np.inf)
 @pytest.mark.parametrize("name", keras_vix.list_models())
 def test_odd_pixels_stay_in_their_sample(name):
     """One pixel NaN or infinite makes the scores of its sample NaN, not numbers; subnormals and -0.0 are as 0."""
-    model = keras_vix.build(name, dataset="digits", **light(name))
+    small = light(name)
+    model = keras_vix.build(name, dataset="digits", **small, **({"init": "keras"} if small else {}))  # where a pixel shows at once
     image = np.random.default_rng(0).uniform(20.0, 255.0, (8, 8, 1)).astype("float32")
     batch = np.stack([image] * 7)
     batch[:, 2, 5] = [[0.0], [-0.0], [1e-40], [0.0], *([value] for value in ODD)]

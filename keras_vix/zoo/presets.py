@@ -170,7 +170,7 @@ def acc_vit(size: str, count: str, **choices) -> Row:
     return Row(
         "acc_vit",
         choices,
-        f"dilated convolutions and atrous attention in four stages, in the style of ACC-ViT-{size}; its own count: {count} parameters",
+        f"dilated convolutions and atrous attention, in the style of ACC-ViT-{size}; its own count: {count} parameters",
         ACC,
         "a reading of the text, since the published configuration is not known: three dilated convolutions of 4 dim channels "
         "side by side, squeeze and excitation on their output, one set of projections for all rates, layer normalisations and "

@@ -104,6 +104,15 @@ def test_every_preset_fits_every_dataset(name, dataset):
     assert out.shape == (2, found.classes) and np.isfinite(out).all() and out.dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["cct", "hybrid_vin_rope", "pin", "levil", "deit_ti", "pit_ti", "cait_xxs24", "swin_t", "performer_relu"])
+def test_shifted_patches_and_locality_go_with_any_preset(name):
+    model = keras_vix.build(name, dataset="digits", embed="spt", kernel="lsa", **light(name))
+    layers = {type(layer).__name__ for layer in model._flatten_layers()}
+    assert {"ShiftedPatchEmbedding", "LSA"} <= layers
+    out = model.predict(np.zeros((2, 8, 8, 1), "uint8"), verbose=0)
+    assert out.shape == (2, 10) and np.isfinite(out).all()
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_trains_saves_and_loads(name, tmp_path):
     keras_vix_data = keras_vix.data.load("digits", limit=100)
