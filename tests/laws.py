@@ -176,9 +176,9 @@ def dropout_drops(row):
     arrays = inputs(row)
     model = as_model(row.make(), arrays)
     model(feed(arrays))
-    first, *more = (ops.convert_to_numpy(model(feed(arrays), training=True)) for _ in range(9))  # three paths may fall alike once
+    first, second = (ops.convert_to_numpy(model(feed(arrays), training=True)) for _ in range(2))
     still = [ops.convert_to_numpy(model(feed(arrays), training=False)) for _ in range(2)]
-    assert not all(np.array_equal(first, other) for other in more)
+    assert not np.array_equal(first, second)
     assert np.array_equal(*still)
 
 

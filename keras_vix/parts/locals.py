@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import Layer, make_seed, register
 from ..ops.precision import promote
 from .norms import make_norm
 
@@ -27,6 +27,7 @@ class InvertedResidual(Layer):
         local_squeeze: by how much the vector that excites the channels is narrower than `dim`; `None` for no excitation.
         drop_path: rate of leaving the branch out for a whole sample while training, in [0, 1).
         norm_epsilon: of the layer normalisation.
+        seed: of the dropped paths.
 
     A grid that the stride does not divide repeats its last row or column.
 
@@ -46,6 +47,7 @@ class InvertedResidual(Layer):
         local_squeeze: int | None = 4,
         drop_path: float = 0.0,
         norm_epsilon: float = 1e-5,
+        seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -60,6 +62,7 @@ class InvertedResidual(Layer):
         self.local_squeeze = local_squeeze if local_squeeze is None else checks.integer("local_squeeze", local_squeeze, 1, dim)
         self.drop_path = checks.rate("drop_path", drop_path)
         self.norm_epsilon = checks.number("norm_epsilon", norm_epsilon, 1e-12, 1.0)
+        self.seed = make_seed(seed if seed is None else checks.seed("seed", seed))
         self.out_grid = tuple(-(-side // self.local_stride) for side in self.grid)
 
     def build(self, x_shape):
@@ -73,7 +76,7 @@ class InvertedResidual(Layer):
             self.narrow = self._dense("squeeze", self.dim // self.local_squeeze, (batch, self.dim), "gelu")
             self.excite = self._dense("excite", self.dim, (batch, self.dim // self.local_squeeze), "sigmoid")
         self.shortcut = None if channels == self.dim else self._dense("shortcut", self.dim, (batch, tokens, channels))
-        self.drop = keras.layers.Dropout(self.drop_path, noise_shape=(None, 1, 1), dtype=self.dtype_policy)
+        self.drop = keras.layers.Dropout(self.drop_path, noise_shape=(None, 1, 1), seed=self.seed, dtype=self.dtype_policy)
         self.built = True
 
     def _dense(self, name, units, shape, activation=None):
