@@ -36,6 +36,10 @@ class Unit:
         limit: train on this many images only, and test on no more; None takes all.
         backend: the Keras backend; None takes the configured one.
         overrides: options of the model (`m`, `dim`, ...) and of the recipe (`learning_rate`, `augment`, ...).
+        task: `train`, or `cost` for time, memory and multiply-adds of a model that is not trained.
+        start: the fingerprint of a unit of the same folder whose trained weights this one starts from; None: its own.
+        devices: on how many devices one batch is divided.
+        deterministic: equal bits in equal runs, at the price of other times.
     """
 
     preset: str
@@ -47,6 +51,10 @@ class Unit:
     limit: int | None = None
     backend: str | None = None
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    task: str = "train"
+    start: str | None = None
+    devices: int = 1
+    deterministic: bool = False
 
     @property
     def label(self) -> str:
@@ -60,8 +68,9 @@ class Unit:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def to_dict(self) -> dict[str, Any]:
-        """The unit as plain JSON values."""
-        return store.plain(dataclasses.asdict(self))
+        """The unit as plain JSON values; what came later than the first results is left out where it changes nothing."""
+        fields = dataclasses.asdict(self)
+        return store.plain({key: value for key, value in fields.items() if key not in LATER or value != LATER[key]})
 
     @property
     def of_recipe(self) -> dict[str, Any]:
@@ -75,6 +84,10 @@ class Unit:
         """The overrides that belong to the model. Lists, which JSON and TOML have, become tuples."""
         own = {key: value for key, value in self.overrides.items() if key not in RECIPE_FIELDS}
         return {"seed": self.seed} | {key: tuple(v) if isinstance(v, list) else v for key, v in own.items()}
+
+
+# Fields that the first results did not have: left out at these values, so that fingerprints stay what they were.
+LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-4:]}
 
 
 def best_epoch(curves: Mapping[str, Sequence[float | None]], by: str = "val_accuracy") -> int | None:

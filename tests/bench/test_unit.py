@@ -1,5 +1,6 @@
 """The parts of a measurement that need no training, and the child process's manners."""
 
+import dataclasses
 import io
 import json
 import math
@@ -117,3 +118,13 @@ def test_peak_memory_is_that_of_a_process_with_keras_loaded():
 def test_a_missing_program_gives_no_answer():
     assert environment.ask("no-such-program-here") is None
     assert environment.ask("python3", "-c", "import sys; sys.exit(3)") is None
+
+
+def test_a_fingerprint_outlives_fields_that_came_later():
+    """The stored results of `benchmarks/results/digits` go by these digits."""
+    plain = unit.Unit("performer_relu", seed=0, backend="tensorflow", overrides={"m": 16})
+    assert plain.fingerprint == "ce39da8c12"
+    changed = [dataclasses.replace(plain, **{name: value}) for name, value in
+               (("task", "cost"), ("start", "0123456789"), ("devices", 2), ("deterministic", True))]
+    assert len({one.fingerprint for one in [plain, *changed]}) == 5
+    assert all(unit.Unit(**one.to_dict()) == one for one in changed)
