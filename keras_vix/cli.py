@@ -1,4 +1,4 @@
-"""The command line: `keras-vix list`, `describe`, `bench`, `report`, `doctor`.
+"""The command line: `keras-vix list`, `describe`, `suites`, `bench`, `report`, `doctor`.
 
 Exit codes: 0 all is well; 1 something that ran failed; 2 the call makes no sense, and nothing was started; 130 stopped
 by Ctrl-C. Errors are one message on standard error; `--debug` shows where they come from.
@@ -19,11 +19,6 @@ try:
 except ImportError as error:
     raise ImportError("The command line needs typer and rich; run pip install typer rich.") from error
 
-# What `bench` runs where nothing is named: the models of the comparison on MNIST and CIFAR-10.
-COMPARISON = (
-    "transformer_global", "transformer_local", "transformer_local_1d", "performer_relu", "performer_softmax", "performer_exp",
-    "linformer", "nystromformer",
-)  # fmt: skip
 MISTAKES = (ValueError, TypeError, OSError, ImportError)
 
 app = typer.Typer(
@@ -36,6 +31,7 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `keras-vix list` prints it.")]
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style pattern, such as '*performer*'.")]
 SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
+SuiteName = Annotated[str | None, typer.Option("--suite", help="An experiment of the package, as `keras-vix suites` prints it.")]
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
 Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10, cifar100 or tiny_imagenet.")]
 Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
@@ -46,6 +42,7 @@ Models = Annotated[str | None, typer.Option(help="Names with commas; a row may h
 Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and noise. [default: 0]")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Every row so many times, at seeds one after the other.")]
 Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training images only.")]
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
@@ -131,15 +128,26 @@ def pairs(options: Sequence[str] | None) -> dict[str, Any]:
     return dict(found)
 
 
+@app.command("suites")
+def suites_command() -> None:
+    """Print the experiments of the package: name, number of rows, title."""
+    from .bench import suites
+
+    found = [suites.load(suites.find(name)) for name in suites.named()]
+    width = max(len(suite.name) for suite in found)
+    for suite in found:
+        print(f"{suite.name:<{width}} {len(suite.units):>4} rows  {suite.title}")
+
+
 # ---- measuring -----------------------------------------------------------------------------------------------------
 
 
 @app.command("bench")
 def bench_command(
-    context: typer.Context, suite_file: SuiteFile = None, dataset: Dataset = None, models: Models = None,
-    epochs: Epochs = None, batch_size: BatchSize = None, seed: Seed = None, limit: Limit = None,
-    profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False, dry_run: DryRun = False,
-    as_json: AsJson = False, timeout: Timeout = None,
+    context: typer.Context, suite_file: SuiteFile = None, suite_name: SuiteName = None, dataset: Dataset = None,
+    models: Models = None, epochs: Epochs = None, batch_size: BatchSize = None, seed: Seed = None, seeds: Seeds = None,
+    limit: Limit = None, profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False,
+    dry_run: DryRun = False, as_json: AsJson = False, timeout: Timeout = None,
 ) -> None:
     """Train and measure models, and write tables and figures."""
     if timeout is not None and not 0 < timeout < float("inf"):
@@ -148,7 +156,7 @@ def bench_command(
         "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
         "limit": limit,
     }
-    suite = choose(suite_file, models, settings | pairs(options))
+    suite = choose(suite_file, suite_name, models, settings | pairs(options), seeds)
     out = usable(out or Path("runs") / suite.name)
     from .bench import suites
 
@@ -159,25 +167,30 @@ def bench_command(
     raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
 
 
-def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -> Any:
-    """The suite that a call asks for: a file, or the models named, or those of `COMPARISON`; on digits unless told otherwise."""
+def choose(suite_file: Path | None, suite_name: str | None, models: str | None, given: dict[str, Any], seeds: int | None) -> Any:
+    """The suite that a call asks for: a file, one of the package, the models named, or else the ten rows on digits."""
     import keras
 
     from .bench import suites
 
-    backend = keras.config.backend()
-    if suite_file is None:
-        name = given.get("dataset") or "digits"
-        rows = suites.rows_of(models) if models is not None else [{"preset": name} for name in COMPARISON]
-        return suites.make(rows, name=name, title=f"Benchmark on {name}", forced=given, backend=backend)
+    if sum(one is not None for one in (suite_file, suite_name, models)) > 1:
+        raise ValueError(
+            "Give one of a suite file, --suite and --models. "
+            f"Received: file={str(suite_file)!r}, --suite {suite_name}, --models {models}."
+        )
+    first = given.get("seed") or 0
+    common = {
+        "forced": given, "backend": keras.config.backend(), "seeds": None if seeds is None else range(first, first + seeds),
+    }
+    name = given.get("dataset") or suites.DEFAULT
     if models is not None:
-        raise ValueError(f"Give a suite file or --models. Received: {str(suite_file)!r} and --models {models}.")
-    data = suites.read(suite_file)
-    defaults = {key: data[key] for key in suites.SETTINGS if key in data} | data.get("set", {})
-    return suites.make(
-        data["rows"], name=suite_file.stem, title=data.get("title", ""), description=data.get("description", ""),
-        published=data.get("published", ""), defaults=defaults, forced=given, backend=backend,
-    )
+        rows = suites.rows_of(models)
+        return suites.make(rows, name=name, title=f"Benchmark on {name}", **common | {"seeds": common["seeds"] or ()})
+    if suite_file is not None:
+        return suites.load(suite_file, **common)
+    if suite_name is not None:
+        return suites.load(suites.find(suite_name), **common)
+    return suites.load(suites.find(suites.DEFAULT), name=name, **common)
 
 
 def usable(out: Path) -> Path:

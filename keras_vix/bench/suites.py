@@ -1,18 +1,23 @@
-"""Experiments as data: a TOML file, or a few words on a command line, become a list of units."""
+"""Experiments as data: a suite of the package, a TOML file, or a few words on a command line become a list of units."""
 
 import dataclasses
+import importlib.resources
+import itertools
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Any
 
-from ..checks import near
+from ..checks import choice, near
 from .published import STUDIES
 from .unit import Unit
 
-SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit")
-HEADINGS = ("title", "description", "published", "set", "rows")
+SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic")
+HEADINGS = ("title", "description", "published", "seeds", "set", "rows")
+ROW = ("preset", "each", "id", "start")  # what a row may have beside settings and options
+TASKS = ("train", "cost")
+DEFAULT = "digits"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
 
 
@@ -80,8 +85,23 @@ def rows_of(text: str) -> list[dict[str, Any]]:
     return [row_of(part) for part in parts]
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A suite file as plain data, its keys checked.
+def named() -> list[str]:
+    """The names of the suites in the package."""
+    found = (importlib.resources.files(__package__) / "experiments").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in found if file.name.endswith(".toml"))
+
+
+def find(name: str) -> Traversable:
+    """The file of a suite in the package.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    return importlib.resources.files(__package__) / "experiments" / f"{choice('suite', name, named())}.toml"
+
+
+def read(path: Traversable) -> dict[str, Any]:
+    """A suite file as plain data, its keys checked; the word `"null"`, for which TOML has nothing, is None.
 
     Raises:
         ValueError: it cannot be read, is no TOML, or holds a key that means nothing; the message names the file.
@@ -96,18 +116,68 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"A suite is a TOML file. Received: {str(path)!r}: {reason}.") from None
     check_keys(data, (*SETTINGS, *HEADINGS), path)
     rows = data.get("rows", [])
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "preset" in row for row in rows):
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and has_preset(row) for row in rows):
         raise ValueError(f"A suite needs [[rows]], each with a preset. Received: {str(path)!r}, rows={rows!r}.")
-    return data
+    if "seeds" in data and any("seed" in part for part in (data, data.get("set", {}), *rows)):
+        raise ValueError(f"Rows have a seed of their own, or all the same seeds. Received: seed and seeds in {str(path)!r}.")
+    return with_nulls(data)
 
 
-def check_keys(data: Mapping[str, Any], known: Sequence[str], path: Path) -> None:
+def has_preset(row: Mapping[str, Any]) -> bool:
+    """Whether a row of a suite file names its preset, or several in `each`."""
+    return "preset" in row or (isinstance(row.get("each"), dict) and "preset" in row["each"])
+
+
+def with_nulls(value: Any) -> Any:
+    """The value with None for every `"null"`."""
+    if isinstance(value, dict):
+        return {key: with_nulls(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_nulls(item) for item in value]
+    return None if value == "null" else value
+
+
+def check_keys(data: Mapping[str, Any], known: Sequence[str], path: Traversable) -> None:
     """Refuse a key that means nothing at the top of a suite file."""
     for key in data:
         if key not in known:
             raise ValueError(
                 f"A suite file has the keys {', '.join(known)}. Received: {key!r} in {str(path)!r}.{near(key, known)}"
             )
+
+
+def load(
+    path: Traversable,
+    *,
+    name: str = "",
+    forced: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] | None = None,
+    backend: str | None = None,
+) -> Suite:
+    """The suite of a file.
+
+    Args:
+        path: a path, or what `find` returns.
+        name: for the results folder; that of the file if empty.
+        forced, backend: as for `make`.
+        seeds: in place of the file's own; a `seed` in `forced` is in place of them too.
+
+    Raises:
+        ValueError, TypeError: as `read` and `make`.
+    """
+    data = read(path)
+    own = () if (forced or {}).get("seed") is not None else data.get("seeds", ())
+    return make(
+        data["rows"],
+        name=name or path.name.removesuffix(".toml"),
+        title=data.get("title", ""),
+        description=data.get("description", ""),
+        published=data.get("published", ""),
+        defaults={key: data[key] for key in SETTINGS if key in data} | data.get("set", {}),
+        forced=forced,
+        seeds=own if seeds is None else seeds,
+        backend=backend,
+    )
 
 
 def make(
@@ -119,43 +189,116 @@ def make(
     published: str = "",
     defaults: Mapping[str, Any] | None = None,
     forced: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = (),
     backend: str | None = None,
 ) -> Suite:
     """A suite from rows.
 
     Args:
-        rows: each has a `preset`, and may have settings (`epochs`, `seed`, ...) and options of model and recipe.
+        rows: each has a `preset`, and may have settings (`epochs`, `seed`, ...), options of model and recipe, `each` (lists
+            of values, a row for each), `id`, and `start`: the id, or the label, of an earlier row from whose trained weights
+            it starts.
         name: short name, for the results folder.
         title: heading of the report; the name if empty.
         description: a paragraph below the heading.
         published: a name of `published.STUDIES`, or empty.
         defaults: settings and options for rows that do not give them.
-        forced: settings and options that win over those of rows; None means not given.
+        forced: settings and options that win over those of rows; None means not given. A `dataset` that some rows name
+            selects these; one that none names is that of all.
+        seeds: all rows at the first seed, then all at the second, and so on; none leaves each row its own.
         backend: the Keras backend of all units.
 
     Raises:
-        ValueError, TypeError: a setting makes no sense, or two rows are the same.
+        ValueError, TypeError: a setting makes no sense, a start is no earlier row, or two rows are the same.
     """
+    if published and published not in STUDIES:
+        raise ValueError(f"published must be one of {', '.join(STUDIES)}. Received: published={published!r}.")
     chosen = {key: value for key, value in (forced or {}).items() if value is not None}
-    units = tuple(unit_of({**(defaults or {}), **row, **chosen}, backend) for row in rows)
+    found = [{**(defaults or {}), **one} for row in rows for one in expand(row)]
+    found = on(chosen.pop("dataset", None), found)
+    units: list[Unit] = []
+    for seed in check_seeds(seeds) or (None,):
+        known: dict[str, list[Unit]] = {}
+        for row in found:
+            at_seed = {} if seed is None else {"seed": seed}
+            unit = unit_of({**row, **chosen, **at_seed}, backend, known)
+            for word in {unit.label, row.get("id", unit.label)}:
+                known.setdefault(word, []).append(unit)
+            units.append(unit)
     for unit in units:
         if sum(other.fingerprint == unit.fingerprint for other in units) > 1:
             raise ValueError(f"The rows of a suite must differ. Received: {unit.label!r} twice; change one of them.")
-    if published and published not in STUDIES:
-        raise ValueError(f"published must be one of {', '.join(STUDIES)}. Received: published={published!r}.")
-    return Suite(name, title or name, units, description, published)
+    return Suite(name, title or name, tuple(units), description, published)
 
 
-def unit_of(row: Mapping[str, Any], backend: str | None) -> Unit:
-    """A unit from one flat row: settings where they belong, everything else as overrides."""
+def expand(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row as the rows that it stands for: `each = {m = [16, 32]}` are two.
+
+    Of several keys in `each` every value meets every other; the last key changes fastest.
+
+    Raises:
+        TypeError, ValueError: a key has no list of values, or stands beside `each` too.
+    """
+    each = row.get("each", {})
+    if not isinstance(each, Mapping) or not all(isinstance(values, list) and values for values in each.values()):
+        raise TypeError(f"each must be a table of lists, such as {{m = [16, 32]}}. Received: each={each!r}.")
+    own = {key: value for key, value in row.items() if key != "each"}
+    for key in each:
+        if key in own or key in ("each", "id", "start"):
+            raise ValueError(f"each must not name what the row has, nor id and start. Received: {key!r} in each={each!r}.")
+    return [own | dict(zip(each, values, strict=True)) for values in itertools.product(*each.values())]
+
+
+def on(dataset: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a data set; if none names it, all rows on that data set, those that become equal once."""
+    if dataset is None:
+        return [dict(row) for row in rows]
+    own = [dict(row) for row in rows if row.get("dataset") == dataset]
+    moved = ({**row, "dataset": dataset} for row in rows)
+    return own or list({json.dumps(row, sort_keys=True, default=str): row for row in moved}.values())
+
+
+def check_seeds(seeds: Any) -> tuple[int, ...]:
+    """Seeds as a tuple of whole numbers that differ."""
+    if not isinstance(seeds, (list, tuple, range)):
+        raise TypeError(f"seeds must be a list of whole numbers. Received: seeds={seeds!r}.")
+    for seed in seeds:
+        whole("seeds", seed, 0)
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must differ. Received: seeds={list(seeds)!r}.")
+    return tuple(seeds)
+
+
+def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Sequence[Unit]]) -> Unit:
+    """A unit from one flat row: settings where they belong, everything else as overrides; `known` are the earlier rows."""
     settings = {key: row[key] for key in SETTINGS if key in row}
-    overrides = {key: value for key, value in row.items() if key not in (*SETTINGS, "preset")}
-    for key, least in (("epochs", 1), ("batch_size", 1), ("limit", 10), ("seed", 0)):
+    overrides = {key: value for key, value in row.items() if key not in (*SETTINGS, *ROW)}
+    for key, least in (("epochs", 1), ("batch_size", 1), ("limit", 10), ("seed", 0), ("devices", 1)):
         whole(key, settings.get(key), least)
-    for key, value in (("preset", row["preset"]), *((key, settings.get(key, "")) for key in ("dataset", "profile"))):
+    words = {"preset": row["preset"], **{key: row.get(key, "") for key in ("dataset", "profile", "id", "start")}}
+    for key, value in words.items():
         if not isinstance(value, str):
             raise TypeError(f"{key} must be a name. Received: {key}={value!r}.")
-    return Unit(preset=row["preset"], backend=backend, overrides=overrides, **settings)
+    choice("task", settings.get("task", TASKS[0]), TASKS)
+    if not isinstance(settings.get("deterministic", False), bool):
+        raise TypeError(f"deterministic must be true or false. Received: deterministic={settings['deterministic']!r}.")
+    start = source_of(row["start"], known) if "start" in row else None
+    return Unit(preset=row["preset"], backend=backend, overrides=overrides, start=start, **settings)
+
+
+def source_of(word: str, known: Mapping[str, Sequence[Unit]]) -> str:
+    """The fingerprint of the one earlier row of that id or label.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    found = known.get(word, ())
+    if len(found) != 1:
+        raise ValueError(
+            f"start must be the id or the label of one earlier row. Received: start={word!r}, which {len(found)} rows "
+            f"have.{near(word, known)}"
+        )
+    return found[0].fingerprint
 
 
 def whole(name: str, value: Any, least: int) -> None:

@@ -59,7 +59,8 @@ class Unit:
     @property
     def label(self) -> str:
         """The preset and what was changed of it: `performer_relu m=16`."""
-        return " ".join([self.preset, *(f"{key}={short(value)}" for key, value in self.overrides.items())])
+        start = ["init=checkpoint"] if self.start else []
+        return " ".join([self.preset, *(f"{key}={short(value)}" for key, value in self.overrides.items()), *start])
 
     @property
     def fingerprint(self) -> str:
