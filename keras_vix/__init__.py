@@ -1,8 +1,8 @@
 """Every efficient vision transformer, one `build()` away, measured honestly."""
 
-from . import callbacks, data, layers, train
+from . import callbacks, data, interop, layers, train
 from ._version import __version__
 from .train import build, describe, load
 from .zoo import list_models
 
-__all__ = ["__version__", "build", "callbacks", "data", "describe", "layers", "list_models", "load", "train"]
+__all__ = ["__version__", "build", "callbacks", "data", "describe", "interop", "layers", "list_models", "load", "train"]

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(keras_vix.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "_version": 0, "base": 0, "checks": 0, "facts": 0, "ops": 0, "kernels": 1, "mixers": 2, "parts": 2, "layers": 3, "zoo": 3,
-    "train": 4, "data": 4, "callbacks": 5, "bench": 5, "cli": 6, "__main__": 7, "__init__": 7,
+    "train": 4, "data": 4, "interop": 4, "callbacks": 5, "bench": 5, "cli": 6, "__main__": 7, "__init__": 7,
 }  # fmt: skip
 LAZY = {
     "tensorflow", "tensorflow_datasets", "keras_tuner", "pandas", "seaborn", "matplotlib", "sklearn", "rich", "typer", "filelock",
@@ -83,7 +83,7 @@ def test_every_module_says_what_it_is(path):
 
 
 def test_public_names_are_those_of_all():
-    for module in (keras_vix, keras_vix.layers, keras_vix.callbacks, keras_vix.data, keras_vix.train):
+    for module in (keras_vix, keras_vix.layers, keras_vix.callbacks, keras_vix.data, keras_vix.interop, keras_vix.train):
         for name in module.__all__:
             thing = getattr(module, name)
             assert inspect.ismodule(thing) or isinstance(thing, (str, dict)) or inspect.getdoc(thing), f"{module.__name__}.{name}"

@@ -41,7 +41,8 @@ def tables(study: str, rows: Sequence[Row]) -> list[PublishedTable]:
     if held:
         cells = [[sentence, WORDS[theirs], WORDS[ours]] for sentence, theirs, ours in held]
         about = "Computed from the figures, published and ours. A dash: not all rows that the sentence is about are done."
-        found.append(PublishedTable("Relations", ("Relation", "published", "ours"), cells, [], about, ("Relation", "published", "ours")))
+        columns = ("Relation", "published", "ours")
+        found.append(PublishedTable("Which of the published relations hold", columns, cells, [], about, columns))
     return found
 
 

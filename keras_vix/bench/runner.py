@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from . import store
+from . import store, weights
 from .unit import Unit, failure
 
 Listener = Callable[[dict[str, Any]], None]
@@ -50,18 +50,36 @@ def run(
     """
     rows = []
     with alone(out):
+        stored = [None if redo else store.find(out, unit.label, unit.fingerprint) for unit in units]
+        kept = out / "weights" if any(unit.start for unit in units) else None
+        wanted = needed(units, stored, out / "weights")
         for number, unit in enumerate(units, 1):
             place = {"number": number, "units": len(units), "label": unit.label}
-            known = None if redo else store.find(out, unit.label, unit.fingerprint)
-            if known and known["status"] == "done":
+            known = stored[number - 1]
+            if done(known) and unit.fingerprint not in wanted:
                 row = known
                 listener({"event": "skipped", **place, "row": row})
             else:
                 listener({"event": "unit", **place})
-                row = run_unit(unit, out, timeout, listener, command)
+                row = run_unit(unit, out, timeout, listener, command, kept)
                 listener({"event": "row", **place, "row": row})
             rows.append(row)
     return rows
+
+
+def needed(units: Sequence[Unit], stored: Sequence[dict[str, Any] | None], folder: Path) -> set[str]:
+    """The units whose trained weights have to be made, because one that is to be run starts from them and they are missing."""
+    found: set[str] = set()
+    for unit, row in reversed(list(zip(units, stored, strict=True))):
+        runs = not done(row) or unit.fingerprint in found
+        if runs and unit.start and not weights.path_of(folder, unit.start).exists():
+            found.add(unit.start)
+    return found
+
+
+def done(row: dict[str, Any] | None) -> bool:
+    """Whether a stored row is that of a finished unit."""
+    return row is not None and row["status"] == "done"
 
 
 @contextlib.contextmanager
@@ -89,14 +107,14 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def run_unit(
-    unit: Unit, out: Path, timeout: float | None, listener: Listener, command: Sequence[str]
+    unit: Unit, out: Path, timeout: float | None, listener: Listener, command: Sequence[str], kept: Path | None = None
 ) -> dict[str, Any]:
     """One unit in a process of its own; its row is on disk when this returns."""
     path = store.path_of(out, unit.label, unit.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = None if timeout is None else time.monotonic() + timeout
     with tempfile.TemporaryFile() as log:
-        with child(unit, path, command, log) as process:
+        with child(unit, path, command, log, kept) as process:
             last = follow(process, deadline, listener)
         if last == "done" and (row := store.find(out, unit.label, unit.fingerprint)):
             return row
@@ -107,11 +125,13 @@ def run_unit(
 
 
 @contextlib.contextmanager
-def child(unit: Unit, path: Path, command: Sequence[str], log: IO[bytes]) -> Iterator[subprocess.Popen]:
+def child(
+    unit: Unit, path: Path, command: Sequence[str], log: IO[bytes], kept: Path | None = None
+) -> Iterator[subprocess.Popen]:
     """The process that measures a unit; it never outlives the `with` block."""
     process = subprocess.Popen(
         [*command, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-        encoding="utf-8", env=surroundings(unit), start_new_session=True,
+        encoding="utf-8", env=surroundings(unit, kept), start_new_session=True,
     )
     try:
         with contextlib.suppress(BrokenPipeError):
@@ -122,13 +142,15 @@ def child(unit: Unit, path: Path, command: Sequence[str], log: IO[bytes]) -> Ite
         stop(process)
 
 
-def surroundings(unit: Unit) -> dict[str, str]:
+def surroundings(unit: Unit, kept: Path | None = None) -> dict[str, str]:
     """The environment of a child: this one's, with the unit's backend and a way to find this very package."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     own = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONIOENCODING": "utf-8"}
     if unit.backend:
         own["KERAS_BACKEND"] = unit.backend
+    if kept:
+        own[weights.FOLDER] = str(kept.absolute())
     return {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | own
 
 

@@ -127,16 +127,19 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     from .. import build, describe
     from ..data import load
     from ..train import compile as compile_model, recipe as make_recipe
+    from . import weights
 
     keras.utils.set_random_seed(unit.seed)
     recipe = make_recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
     data = load(unit.dataset, seed=unit.seed, limit=unit.limit)
     description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
     model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
+    begun = weights.begin(unit, model)
     compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
     history, timing = train(model, data, recipe, unit.seed, progress)
-    return (
+    row = (
         identity(unit)
+        | begun
         | sizes(data, recipe)
         | description_figures(description)
         | history_figures(history)
@@ -145,6 +148,9 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
         | machine_figures(surroundings)
         | {"jit_compile": bool(model.jit_compile), "recipe": store.plain(dataclasses.asdict(recipe))}
     )
+    if row["status"] == "done":
+        weights.keep(unit, model)
+    return row
 
 
 def identity(unit: Unit) -> dict[str, Any]:
@@ -160,6 +166,7 @@ def identity(unit: Unit) -> dict[str, Any]:
         "profile": unit.profile,
         "seed": unit.seed,
         "m": unit.overrides.get("m"),
+        "init": "checkpoint" if unit.start else "scratch",
     }
 
 

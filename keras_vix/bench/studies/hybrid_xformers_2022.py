@@ -29,7 +29,8 @@ COLUMNS = (
     ours("test_top5", percent),
 )
 RUN = (
-    "Preset", "Data", "Batch", "Epochs", "Epoch 1 (%)", "ours", "Best top-1 (%)", "at epoch", "Top-5 (%)", "s/epoch", "ours", "Note",
+    "Preset", "Data", "Batch", "Epochs", "Epoch 1 (%)", "ours", "Best top-1 (%)", "at epoch", "Top-5 (%)", "s/epoch", "ours",
+    "Note",
 )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def settings(rows: Sequence[Row]) -> PublishedTable:
     for one in read("ieor_2023_settings"):
         found = [value for row in rows if (value := setting(one["key"], row)) is not None]
         cells.append([one["setting"], one["value"], ", ".join(dict.fromkeys(found)) or DASH])
-    notes = ["A head of 128 does not fit a width of 768 and 12 heads; ours is the quotient, `--set key_dim=128` the other reading"]
+    notes = ["Heads of 128 do not fit a width of 768 and 12 heads; ours are the quotient, `--set key_dim=128` the other reading"]
     return PublishedTable("Table 1, settings", ("Setting", "Value", "ours"), cells, notes, left=("Setting",))
 
 
@@ -164,7 +164,7 @@ def maps_fit_better(figures: Figures) -> bool:
 
 RELATIONS = (
     Relation("Every run of ViL and of the ViPs takes less time for an epoch than ViT", efficient_is_faster("train_seconds")),
-    Relation("Every run of ViL and of the ViPs takes less time for the test images than ViT", efficient_is_faster("test_seconds")),
+    Relation("Every run of ViL and of the ViPs takes less time for a test pass than ViT", efficient_is_faster("test_seconds")),
     Relation("ViP-ReLU takes the least time for an epoch of the four efficient models, from either start", relu_is_the_fastest),
     Relation(
         "All three ViPs have a higher train accuracy after the first epoch from the checkpoint than from scratch",

@@ -137,7 +137,9 @@ def beside(title: str, printed: Sequence[Printed], rows: Sequence[Row], columns:
     return PublishedTable(title, tuple(column.heading for column in every), cells, notes, **more)
 
 
-def measured(printed: Iterable[Printed], rows: Sequence[Row], key: Callable[[Printed], tuple], read: Mapping[str, Callable]) -> Figures:
+def measured(
+    printed: Iterable[Printed], rows: Sequence[Row], key: Callable[[Printed], tuple], read: Mapping[str, Callable]
+) -> Figures:
     """Our figures for published rows: the mean over those that are finished, were not retried, and have the figure."""
     sound = [row for row in rows if row.get("status") == "done" and not row.get("retried")]
     found: dict[tuple, dict[str, float]] = {}
