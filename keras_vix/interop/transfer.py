@@ -57,7 +57,7 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model) -> Re
             f"source and target must share a weight. Received: {len(given)} and {len(wanted)}, no two of one role and shape."
         )
     for role in copied:
-        wanted[role].assign(np.array(keras.ops.convert_to_numpy(given[role])))  # of its own: a step may give its buffers away
+        wanted[role].assign(np.array(keras.ops.convert_to_numpy(given[role])))  # a copy: JAX reuses buffers
     new, skipped = (tuple(role for role in side if role not in copied) for side in (wanted, given))
     return Report(copied, new, skipped)
 

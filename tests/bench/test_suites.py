@@ -1,13 +1,15 @@
 """Experiments as data: values typed on a command line, rows, suite files, and the mistakes in them."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
-from keras_vix.bench import suites
-from keras_vix.bench.unit import Unit
+from keras_vix.bench import report, store, suites
+from keras_vix.bench.unit import Unit, measure
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 
 @pytest.mark.parametrize(
@@ -97,16 +99,164 @@ def test_a_missing_suite_file_is_named(tmp_path):
         suites.read(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
-def test_the_experiments_of_the_project_have_ten_valid_rows(name):
-    data = suites.read(BENCHMARKS / f"{name}.toml")
-    defaults = {key: data[key] for key in suites.SETTINGS if key in data}
-    suite = suites.make(data["rows"], name=name, defaults=defaults)
-    plans = suites.check(suite.units)
-    assert len(plans) == 10
-    assert {unit.dataset for unit in suite.units} == {name}
-    if name != "digits":
-        assert [plan.epochs for plan, _ in plans] == [60] * 9 + [50]
+def suite(name, **given):
+    return suites.load(suites.find(name), backend="tensorflow", **given)
+
+
+def fingerprints(found):
+    return [unit.fingerprint for unit in found.units]
+
+
+def test_the_suites_of_the_package():
+    counts = {name: len(suite(name).units) for name in suites.named()}
+    own = {
+        "columbia_2024": 21, "digits": 10, "hybrid_trial": 23, "hybrid_xformers_2022": 62, "ieor_2023": 9, "ieor_2023_small": 9,
+        "smoke": 4,
+    }
+    assert own.items() <= counts.items() and suites.DEFAULT in counts
+    assert all(suite(name).title and suite(name).description for name in counts)
+    with pytest.raises(ValueError, match="suite='columbia'.*columbia_2024"):
+        suites.find("columbia")
+
+
+@pytest.mark.parametrize("name", ["columbia_2024", "digits", "ieor_2023", "ieor_2023_small", "smoke"])
+def test_their_rows_can_all_be_run(name):
+    suites.check(suite(name).units)
+
+
+@pytest.mark.parametrize("folder", ["digits", "hybrid_trial"])
+def test_stored_results_are_those_of_the_suite(folder):
+    stored = json.loads((RESULTS / folder / "results.json").read_text())["rows"]
+    assert fingerprints(suite(folder)) == [row["fingerprint"] for row in stored]
+
+
+def test_fingerprints_outlive_the_way_a_suite_is_written():
+    """Digests of all fingerprints, in order, from when every row stood on its own."""
+    def digest(found):
+        return hashlib.sha256(" ".join(fingerprints(found)).encode()).hexdigest()[:10]
+
+    assert digest(suite("hybrid_xformers_2022")) == "1fe947adbd"
+    assert digest(suite("columbia_2024", forced={"dataset": "mnist"})) == "2363f19e38"
+    assert digest(suite("columbia_2024", forced={"dataset": "cifar10"})) == "157db57bd7"
+
+
+def test_the_epochs_of_the_2024_report():
+    plans = suites.check(suite("columbia_2024").units)
+    assert [plan.epochs for plan, _ in plans] == ([60] * 9 + [50]) * 2 + [50]
+
+
+def test_the_models_of_the_2023_report_have_its_sizes():
+    """ViT-B/16 at 224 pixels with ten classes has 85,806,346 parameters; E and F of 12 layers add 302,592; features add none."""
+    found = [description for _, description in suites.check(suite("ieor_2023").units)]
+    vit, vil = 85_806_346, 85_806_346 + 302_592
+    assert [one.trainable_parameters for one in found] == [vit, vil, vit, vit, vit, vil, vit, vit, vit]
+    assert {one.tokens for one in found} == {197}
+
+
+def test_a_start_is_the_fingerprint_of_the_earlier_row():
+    for name in ("ieor_2023", "ieor_2023_small"):
+        units = suite(name, seeds=[0, 1]).units
+        for seed in (0, 1):
+            nine = [unit for unit in units if unit.seed == seed]
+            assert [unit.start for unit in nine] == [None] * 5 + [nine[0].fingerprint] * 4
+            assert [unit.label.endswith(" init=checkpoint") for unit in nine] == [False] * 5 + [True] * 4
+    first, second = suites.make([{"preset": "a", "m": 1}, {"preset": "b", "start": "a m=1"}], name="x").units
+    assert second.start == first.fingerprint and second.fingerprint != Unit("b").fingerprint
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"preset": "a", "start": "b"}, {"preset": "b"}],
+        [{"preset": "a", "start": "a"}],
+        [{"preset": "a", "id": "x", "each": {"m": [1, 2]}}, {"preset": "b", "start": "x"}],
+    ],
+)
+def test_a_start_must_be_one_earlier_row(rows):
+    with pytest.raises(ValueError, match="one earlier row"):
+        suites.make(rows, name="x")
+
+
+def test_each_stands_for_many_rows_and_lists_stay_options():
+    (one, two, three, four) = suites.make(
+        [{"preset": "a", "strides": [2, 1], "each": {"dataset": ["mnist", "digits"], "m": [1, 2]}}], name="x"
+    ).units
+    assert [(unit.dataset, unit.overrides["m"]) for unit in (one, two, three, four)] == [
+        ("mnist", 1), ("mnist", 2), ("digits", 1), ("digits", 2),
+    ]
+    assert one == Unit("a", "mnist", overrides={"strides": [2, 1], "m": 1})
+
+
+@pytest.mark.parametrize(
+    ("each", "error"),
+    [(3, TypeError), ({"m": 3}, TypeError), ({"m": []}, TypeError), ({"k": [1]}, ValueError), ({"id": ["x"]}, ValueError)],
+)
+def test_a_wrong_each_is_refused(each, error):
+    with pytest.raises(error, match="each"):
+        suites.make([{"preset": "a", "k": 1, "each": each}], name="x")
+
+
+def test_seeds_repeat_all_rows():
+    rows = [{"preset": "a"}, {"preset": "b"}]
+    units = suites.make(rows, name="x", seeds=[0, 7]).units
+    assert [(unit.preset, unit.seed) for unit in units] == [("a", 0), ("b", 0), ("a", 7), ("b", 7)]
+    assert units[:2] == suites.make(rows, name="x").units
+    for seeds, error in (([0, 0], ValueError), ([-1], ValueError), ([0.5], TypeError), (3, TypeError)):
+        with pytest.raises(error, match="seeds"):
+            suites.make(rows, name="x", seeds=seeds)
+
+
+def test_a_file_may_give_seeds_which_a_seed_replaces(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text("seeds = [0, 1, 2]\n[[rows]]\npreset = 'a'")
+    assert [unit.seed for unit in suites.load(path).units] == [0, 1, 2]
+    assert [unit.seed for unit in suites.load(path, forced={"seed": 5}).units] == [5]
+    assert [unit.seed for unit in suites.load(path, seeds=range(2)).units] == [0, 1]
+    path.write_text("seeds = [0, 1, 2]\nseed = 3\n[[rows]]\npreset = 'a'")
+    with pytest.raises(ValueError, match="seed and seeds"):
+        suites.load(path)
+
+
+def test_a_data_set_selects_rows_that_name_it_and_moves_them_otherwise():
+    rows = [{"preset": "a", "dataset": "mnist"}, {"preset": "a", "dataset": "cifar10"}, {"preset": "b", "dataset": "mnist"}]
+
+    def found(dataset, **defaults):
+        units = suites.make(rows, name="x", forced={"dataset": dataset}, defaults=defaults).units
+        return [(unit.preset, unit.dataset) for unit in units]
+
+    assert found("mnist") == [("a", "mnist"), ("b", "mnist")]
+    assert found("digits") == [("a", "digits"), ("b", "digits")]
+    (unit,) = suites.make([{"preset": "a"}], name="x", defaults={"dataset": "digits"}, forced={"dataset": "mnist"}).units
+    assert unit.dataset == "mnist"
+
+
+def test_null_is_no_value(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text("[[rows]]\npreset = 'a'\nm = 'null'\n[[rows]]\npreset = 'a'\neach = {m = ['null', 3]}\nk = 1")
+    assert [unit.overrides for unit in suites.load(path).units] == [{"m": None}, {"k": 1, "m": None}, {"k": 1, "m": 3}]
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"task": "sleep"}, ValueError), ({"devices": 0}, ValueError), ({"deterministic": 1}, TypeError), ({"id": 3}, TypeError),
+        ({"start": 3}, TypeError),
+    ],
+)
+def test_a_wrong_kind_of_row_is_named(row, error):
+    with pytest.raises(error, match=next(iter(row))):
+        suites.make([{"preset": "a"} | row], name="x")
+
+
+def test_the_smoke_suite_trains_measures_and_reports(tmp_path):
+    units = suite("smoke").units
+    report.describe_suite(tmp_path, "Smoke", "", "", [unit.fingerprint for unit in units])
+    for unit in units:
+        row = measure(unit)
+        assert row["status"] == "done" and row["epochs"] == 3 and row["train_images"] == 180
+        store.write(store.path_of(tmp_path, unit.label, unit.fingerprint), row)
+    assert [row["fingerprint"] for row in report.write(tmp_path)] == [unit.fingerprint for unit in units]
+    assert "| linformer" in (tmp_path / "results.md").read_text()
 
 
 def test_equal_units_have_equal_fingerprints_and_others_do_not():
