@@ -32,10 +32,11 @@ def tables(rows: Sequence[Row]) -> list[PublishedTable]:
     if repeated:
         found.append(settings(repeated))
     for run in runs:
-        title = f"{run['model']} {STARTS[run['init']]}"
+        name = name_of(run, {})
+        title = f"{name} {STARTS[run['init']]}"
         own = [one for one in epochs if (one["key"], one["init"]) == (run["key"], run["init"])]
         for row in told(matching(run, rows)):
-            changed = name_of(run, row).removeprefix(run["model"])
+            changed = name_of(run, row).removeprefix(name)
             found.append(training(f"Table {own[0]['table']}, {title}, training{changed}", own, row))
         if matching(run, rows):
             found.append(beside(f"Table {run['table']}, {title}, test", [run], rows, TEST))
