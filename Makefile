@@ -16,7 +16,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: benchmark bench-peers test test-backends test-parity lint clean
 
 benchmark: .venv/installed
-	$(BIN)/keras-vix bench benchmarks/digits.toml --out runs/digits
+	$(BIN)/keras-vix bench --suite digits --out runs/digits
 
 bench-peers: .venv/installed .peers/tensorflow/installed .peers/jax/installed .peers/torch/installed
 	$(BIN)/python benchmarks/peers/run.py --out runs/peers/one_thread --threads 1 $(PEERS_FLAGS)

@@ -11,7 +11,7 @@ import pytest
 
 from keras_vix import cli, list_models
 from keras_vix.zoo import PRESETS
-from keras_vix.bench import runner
+from keras_vix.bench import runner, suites
 
 SUITE = 'dataset = "digits"\n[[rows]]\npreset = "performer_relu"\nm = 8\n'
 
@@ -62,6 +62,11 @@ def files(folder: Path) -> list[str]:
         ("bench twice.toml", "twice.toml"),
         ("bench unknown.toml", "epoch"),
         ("bench good.toml --models performer_relu", "--models"),
+        ("bench good.toml --suite digits", "--suite"),
+        ("bench --suite digits --models performer_relu", "--suite"),
+        ("bench --suite columbia", "columbia_2024"),
+        ("bench --suite ../digits", "suite"),
+        ("bench --seeds 0", "seeds"),
         ("bench --nonsense", "nonsense"),
         ("list nothing_like_this", "nothing_like_this"),
         ("describe", "NAME"),
@@ -93,7 +98,7 @@ def test_debug_shows_where_an_error_comes_from():
 def test_help_names_all_commands(capsys):
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("list", "describe", "bench", "report", "doctor"))
+    assert all(name in text for name in ("list", "describe", "suites", "bench", "report", "doctor"))
 
 
 def test_list_prints_names_that_match(capsys):
@@ -116,11 +121,44 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(elsewhere, capsys):
     assert files(elsewhere) == []
 
 
-def test_without_suite_and_models_the_comparison_runs_on_digits(capsys):
-    assert cli.main(["bench", "--dry-run"]) == 0
+def test_without_suite_and_models_the_ten_rows_on_digits_run(capsys):
+    def plan(*words):
+        assert cli.main(["bench", "--dry-run", *words]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    lines = plan()
+    assert len(lines) == 11 and lines[0].endswith("10 rows into runs/digits")
+    comparison = [name for name in list_models() if PRESETS[name].family in ("isotropic", "swin")]
+    assert list(dict.fromkeys(line.split()[0] for line in lines[1:])) == comparison
+    assert plan("--suite", "digits") == lines
+    moved = plan("--dataset", "mnist")
+    assert len(moved) == 11 and moved[0].endswith("into runs/mnist") and all(" mnist," in line for line in moved[1:])
+
+
+def test_rows_at_several_seeds(capsys):
+    assert cli.main("bench --models performer_relu,linformer --seed 4 --seeds 2 --dry-run".split()) == 0
+    assert "4 rows into" in capsys.readouterr().out
+    suite = cli.choose(None, None, "performer_relu,linformer", {"seed": 4}, 2)
+    assert [(unit.preset, unit.seed) for unit in suite.units] == [
+        ("performer_relu", 4), ("linformer", 4), ("performer_relu", 5), ("linformer", 5),
+    ]
+
+
+def test_suites_are_listed_with_their_rows(capsys):
+    assert cli.main(["suites"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert tuple(line.split()[0] for line in lines[1:]) == cli.COMPARISON and set(cli.COMPARISON) <= set(list_models())
-    assert [name for name in list_models() if PRESETS[name].family in ("isotropic", "swin")] == list(cli.COMPARISON)
+    assert [line.split()[0] for line in lines] == suites.named()
+    assert "hybrid_xformers_2022   62 rows  Hybrid X-formers for Vision, 2022" in lines
+
+
+def test_a_data_set_selects_the_rows_of_a_suite_that_name_it(capsys):
+    def rows(*words):
+        suite = cli.choose(None, "columbia_2024", None, dict(word.split("=") for word in words), None)
+        return [unit.dataset for unit in suite.units]
+
+    assert rows() == ["cifar10"] * 10 + ["mnist"] * 10 + ["cifar100"]
+    assert rows("dataset=mnist") == ["mnist"] * 10
+    assert rows("dataset=digits") == ["digits"] * 10
 
 
 def test_a_failed_row_gives_exit_code_1_and_a_page(elsewhere, fake_command, capsys):

@@ -15,7 +15,7 @@ from .unit import Unit
 
 SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic")
 HEADINGS = ("title", "description", "published", "seeds", "set", "rows")
-ROW = ("preset", "each", "id", "start")  # what a row may have beside settings and options
+ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
 TASKS = ("train", "cost")
 DEFAULT = "digits"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
@@ -196,8 +196,8 @@ def make(
 
     Args:
         rows: each has a `preset`, and may have settings (`epochs`, `seed`, ...), options of model and recipe, `each` (lists
-            of values, a row for each), `id`, and `start`: the id, or the label, of an earlier row from whose trained weights
-            it starts.
+            of values, a row for each), `id`, and `checkpoint`: the id, or the label, of an earlier row from whose trained
+            weights it starts.
         name: short name, for the results folder.
         title: heading of the report; the name if empty.
         description: a paragraph below the heading.
@@ -209,7 +209,7 @@ def make(
         backend: the Keras backend of all units.
 
     Raises:
-        ValueError, TypeError: a setting makes no sense, a start is no earlier row, or two rows are the same.
+        ValueError, TypeError: a setting makes no sense, a checkpoint is of no earlier row, or two rows are the same.
     """
     if published and published not in STUDIES:
         raise ValueError(f"published must be one of {', '.join(STUDIES)}. Received: published={published!r}.")
@@ -244,8 +244,8 @@ def expand(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise TypeError(f"each must be a table of lists, such as {{m = [16, 32]}}. Received: each={each!r}.")
     own = {key: value for key, value in row.items() if key != "each"}
     for key in each:
-        if key in own or key in ("each", "id", "start"):
-            raise ValueError(f"each must not name what the row has, nor id and start. Received: {key!r} in each={each!r}.")
+        if key in own or key in ("each", "id", "checkpoint"):
+            raise ValueError(f"each must not name what the row has, nor id and checkpoint. Received: {key!r} in each={each!r}.")
     return [own | dict(zip(each, values, strict=True)) for values in itertools.product(*each.values())]
 
 
@@ -275,14 +275,14 @@ def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Seq
     overrides = {key: value for key, value in row.items() if key not in (*SETTINGS, *ROW)}
     for key, least in (("epochs", 1), ("batch_size", 1), ("limit", 10), ("seed", 0), ("devices", 1)):
         whole(key, settings.get(key), least)
-    words = {"preset": row["preset"], **{key: row.get(key, "") for key in ("dataset", "profile", "id", "start")}}
+    words = {"preset": row["preset"], **{key: row.get(key, "") for key in ("dataset", "profile", "id", "checkpoint")}}
     for key, value in words.items():
         if not isinstance(value, str):
             raise TypeError(f"{key} must be a name. Received: {key}={value!r}.")
     choice("task", settings.get("task", TASKS[0]), TASKS)
     if not isinstance(settings.get("deterministic", False), bool):
         raise TypeError(f"deterministic must be true or false. Received: deterministic={settings['deterministic']!r}.")
-    start = source_of(row["start"], known) if "start" in row else None
+    start = source_of(row["checkpoint"], known) if "checkpoint" in row else None
     return Unit(preset=row["preset"], backend=backend, overrides=overrides, start=start, **settings)
 
 
@@ -295,8 +295,8 @@ def source_of(word: str, known: Mapping[str, Sequence[Unit]]) -> str:
     found = known.get(word, ())
     if len(found) != 1:
         raise ValueError(
-            f"start must be the id or the label of one earlier row. Received: start={word!r}, which {len(found)} rows "
-            f"have.{near(word, known)}"
+            f"checkpoint must be the id or the label of one earlier row. Received: checkpoint={word!r}, which {len(found)} "
+            f"rows have.{near(word, known)}"
         )
     return found[0].fingerprint
 

@@ -31,8 +31,8 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model) -> Re
     """Copy every weight whose role and shape both models have, those that training does not move included.
 
     A role is the path of a weight without the numbers that Keras gives to layers of one kind, `patch_embedding/projection/kernel`
-    or `stage0_block0_mixer/mixer/query/kernel`. So a ViT gives all but the kernels' own weights to a Linformer (`E`, `F` stay new)
-    or a Performer (its projection stays new) of the same sizes. The optimizer's slots are never copied.
+    or `stage0_block0_mixer/mixer/query/kernel`. So a ViT gives a Linformer of the same sizes all
+    but the projections `E` and `F`, which stay new, and a Performer all but its features. The optimizer's slots are never copied.
 
     Args:
         source: a built model, or arrays by role, as `roles` gives them.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keras_vix.bench import report, store, suites
-from keras_vix.bench.unit import Unit, measure
+from keras_vix.bench.unit import RECIPE_FIELDS, Unit, measure
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
@@ -164,16 +164,16 @@ def test_a_start_is_the_fingerprint_of_the_earlier_row():
             nine = [unit for unit in units if unit.seed == seed]
             assert [unit.start for unit in nine] == [None] * 5 + [nine[0].fingerprint] * 4
             assert [unit.label.endswith(" init=checkpoint") for unit in nine] == [False] * 5 + [True] * 4
-    first, second = suites.make([{"preset": "a", "m": 1}, {"preset": "b", "start": "a m=1"}], name="x").units
+    first, second = suites.make([{"preset": "a", "m": 1}, {"preset": "b", "checkpoint": "a m=1"}], name="x").units
     assert second.start == first.fingerprint and second.fingerprint != Unit("b").fingerprint
 
 
 @pytest.mark.parametrize(
     "rows",
     [
-        [{"preset": "a", "start": "b"}, {"preset": "b"}],
-        [{"preset": "a", "start": "a"}],
-        [{"preset": "a", "id": "x", "each": {"m": [1, 2]}}, {"preset": "b", "start": "x"}],
+        [{"preset": "a", "checkpoint": "b"}, {"preset": "b"}],
+        [{"preset": "a", "checkpoint": "a"}],
+        [{"preset": "a", "id": "x", "each": {"m": [1, 2]}}, {"preset": "b", "checkpoint": "x"}],
     ],
 )
 def test_a_start_must_be_one_earlier_row(rows):
@@ -240,11 +240,21 @@ def test_null_is_no_value(tmp_path):
     assert [unit.overrides for unit in suites.load(path).units] == [{"m": None}, {"k": 1, "m": None}, {"k": 1, "m": 3}]
 
 
+def test_no_option_of_a_model_or_recipe_is_a_word_of_rows():
+    from keras_vix.base import arguments
+    from keras_vix.zoo.config import AXES, fields
+
+    asked = {option for table in AXES.values() for part in table.values() if part for option in arguments(part)}
+    assert not (asked | set(fields()) | set(RECIPE_FIELDS)) & {"each", "id", "checkpoint", "seeds", "dataset", "limit", "task", "devices"}
+    (unit,) = suites.make([{"preset": "linformer", "start": "pool"}], name="x").units
+    assert unit.overrides == {"start": "pool"} and unit.start is None
+
+
 @pytest.mark.parametrize(
     ("row", "error"),
     [
         ({"task": "sleep"}, ValueError), ({"devices": 0}, ValueError), ({"deterministic": 1}, TypeError), ({"id": 3}, TypeError),
-        ({"start": 3}, TypeError),
+        ({"checkpoint": 3}, TypeError),
     ],
 )
 def test_a_wrong_kind_of_row_is_named(row, error):
