@@ -279,7 +279,7 @@ def show(rows: Sequence[dict[str, Any]], out: Path, title: str, as_json: bool) -
     if as_json:
         print(store.to_json(tables.to_records(rows)), end="")
         return
-    print_table(tables.to_rich(rows, title), sys.stdout)
+    print_table(tables.to_rich(tables.told_apart(rows), title), sys.stdout)
     print(f"Table: {out / 'results.md'}, {out / 'results.csv'}, {out / 'results.json'}. Figures: {out / 'figures'}.")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.resources
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
@@ -19,6 +20,7 @@ ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside setti
 TASKS = ("train", "cost")
 DEFAULT = "digits"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
+MOST = 10_000  # rows that one of a file may stand for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,9 +227,11 @@ def make(
             for word in {unit.label, row.get("id", unit.label)}:
                 known.setdefault(word, []).append(unit)
             units.append(unit)
+    seen: set[str] = set()
     for unit in units:
-        if sum(other.fingerprint == unit.fingerprint for other in units) > 1:
+        if unit.fingerprint in seen:
             raise ValueError(f"The rows of a suite must differ. Received: {unit.label!r} twice; change one of them.")
+        seen.add(unit.fingerprint)
     return Suite(name, title or name, tuple(units), description, published)
 
 
@@ -242,6 +246,8 @@ def expand(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     each = row.get("each", {})
     if not isinstance(each, Mapping) or not all(isinstance(values, list) and values for values in each.values()):
         raise TypeError(f"each must be a table of lists, such as {{m = [16, 32]}}. Received: each={each!r}.")
+    if (rows := math.prod(map(len, each.values()))) > MOST:
+        raise ValueError(f"A row may stand for {MOST:,} rows. Received: each={list(each)} with {rows:,}.")
     own = {key: value for key, value in row.items() if key != "each"}
     for key in each:
         if key in own or key in ("each", "id", "checkpoint"):

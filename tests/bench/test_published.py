@@ -179,6 +179,23 @@ def test_the_nineteen_tables_of_the_2023_report():
     assert third.rows == [["ViT †", "20.65", "20.65", "2.08", "2.0800", "69.94", "69.9"]]
 
 
+def test_settings_are_read_off_configuration_and_recipe():
+    import dataclasses
+
+    from keras_vix.bench import store
+    from keras_vix.train import recipe
+    from keras_vix.zoo import configure
+
+    unit = suites.load(suites.find("ieor_2023")).units[0]
+    config = store.plain(dataclasses.asdict(configure(unit.preset, dataset=unit.dataset, **unit.of_model)))
+    how = store.plain(dataclasses.asdict(recipe(unit.preset, unit.dataset, **unit.of_recipe)))
+    table = published.tables("ieor_2023", [published_identity(unit) | {"config": config, "recipe": how}])[0]
+    ours = {setting: (theirs, ours) for setting, theirs, ours in table.rows}
+    assert ours.pop("Width of queries and keys of a head") == ("128", "64")
+    assert ours.pop("Optimiser") == ("Adam", "adam")
+    assert all(float(theirs) == float(ours) for theirs, ours in ours.values()) and len(ours) == 9
+
+
 def test_a_row_without_figures_breaks_nothing():
     failed = [
         {key: row[key] for key in ("schema", "label", "fingerprint", "unit", "preset", "dataset", "seed", "init")} | {"status": "oom"}

@@ -200,6 +200,12 @@ def test_a_wrong_each_is_refused(each, error):
         suites.make([{"preset": "a", "k": 1, "each": each}], name="x")
 
 
+def test_a_row_does_not_stand_for_millions():
+    many = list(range(1000))
+    with pytest.raises(ValueError, match="1,000,000,000"):
+        suites.make([{"preset": "a", "each": {"k": many, "l": many, "m": many}}], name="x")
+
+
 def test_seeds_repeat_all_rows():
     rows = [{"preset": "a"}, {"preset": "b"}]
     units = suites.make(rows, name="x", seeds=[0, 7]).units

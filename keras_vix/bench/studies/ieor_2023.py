@@ -72,7 +72,9 @@ SETTINGS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]] = {
     "layer": lambda config, recipe: config["depth"],
     "embedding_dimension": lambda config, recipe: config["dim"],
     "image_size": lambda config, recipe: config["options"].get("resize") or config["input_shape"][0],
-    "query_key_dimension_per_head": lambda config, recipe: config["key_dim"],
+    "query_key_dimension_per_head": lambda config, recipe: config["key_dim"] or [
+        width // heads for width, heads in zip(config["dim"], config["num_heads"], strict=True)
+    ],
     "number_of_classes": lambda config, recipe: config["classes"],
     "optimizer": lambda config, recipe: recipe["optimizer"],
     "epoch": lambda config, recipe: recipe["epochs"],
@@ -86,7 +88,7 @@ def settings(rows: Sequence[Row]) -> PublishedTable:
     for one in read("ieor_2023_settings"):
         found = [value for row in rows if (value := setting(one["key"], row)) is not None]
         cells.append([one["setting"], one["value"], ", ".join(dict.fromkeys(found)) or DASH])
-    notes = ["Heads of 128 do not fit a width of 768 and 12 heads; ours are the quotient, `--set key_dim=128` the other reading"]
+    notes = ["Heads of 128 do not fit a width of 768 and 12 heads; ours are the quotient, key_dim=128 is the other reading"]
     return PublishedTable("Table 1, settings", ("Setting", "Value", "ours"), cells, notes, left=("Setting",))
 
 

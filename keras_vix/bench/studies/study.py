@@ -88,11 +88,12 @@ def percent(value: float) -> str:
 
 
 def matching(printed: Printed, rows: Iterable[Row]) -> list[Row]:
-    """The measured rows of a published one: same preset, data and start, and the options that it names; whatever the others."""
+    """The trained rows of a published one: same preset, data and start, and the options that it names; whatever the others."""
     wanted = options(printed)
     return [
         row for row in rows
         if (row.get("preset"), row.get("dataset")) == (printed["preset"], printed["dataset"])
+        and (row.get("task") or "train") == "train"
         and (row.get("init") or "scratch") == (printed.get("init") or "scratch")
         and all(option(row, name) == value for name, value in wanted.items())
     ]  # fmt: skip
