@@ -20,15 +20,9 @@ from .mixers import (
 )
 from .parts import (
     MLP,
-    Affine,
-    BinaryConv2D,
-    BinaryDense,
     BinaryMLP,
     BinaryMerging,
-    BinaryProjection,
-    BinarySign,
     Bottleneck,
-    ChannelNorm,
     ClassAttention,
     ClassAttentionPool,
     ConvEmbedding,
@@ -39,7 +33,6 @@ from .parts import (
     PatchEmbedding,
     PatchMerging,
     Prefix,
-    RPReLU,
     ResNetEmbedding,
     Residual,
     RotaryEmbedding,
@@ -54,6 +47,7 @@ from .parts import (
     TokenTransformer,
     Tokens,
 )
+from .primitives import Affine, BinaryConv2D, BinaryDense, BinaryProjection, BinarySign, ChannelNorm, RPReLU
 
 
 @register

@@ -17,15 +17,9 @@ from keras_vix.mixers import (
 )
 from keras_vix.parts import (
     MLP,
-    Affine,
-    BinaryConv2D,
-    BinaryDense,
     BinaryMLP,
     BinaryMerging,
-    BinaryProjection,
-    BinarySign,
     Bottleneck,
-    ChannelNorm,
     ClassAttentionPool,
     ConvEmbedding,
     ConvReduction,
@@ -42,7 +36,6 @@ from keras_vix.parts import (
     PatchEmbedding,
     PatchMerging,
     PrefixPool,
-    RPReLU,
     ResNetEmbedding,
     RotaryEmbedding,
     SequencePool,
@@ -54,6 +47,7 @@ from keras_vix.parts import (
     T2TEmbedding,
     TokenTransformer,
 )
+from keras_vix.primitives import Affine, BinaryConv2D, BinaryDense, BinaryProjection, BinarySign, ChannelNorm, RPReLU
 
 TOKENS, DIM, GRID = 16, 8, (4, 4)
 X = (TOKENS, DIM)

@@ -11,8 +11,8 @@ from ..ops.binary import binary_probabilities
 from ..ops.dense import masked_softmax, scores
 from ..ops.heads import merge_heads, split_heads
 from ..ops.precision import promote
-from ..parts.binary import BinaryProjection, RPReLU, BinarySign, check_grid, make_affine
-from ..parts.norms import make_norm
+from ..primitives.binary import BinaryProjection, RPReLU, BinarySign, check_grid, make_affine
+from ..primitives.norms import make_norm
 
 
 @register

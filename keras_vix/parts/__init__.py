@@ -1,12 +1,11 @@
 """Everything a model is made of besides its mixers: one table for each choice."""
 
-from .binary import Affine, BinaryConv2D, BinaryDense, BinaryMerging, BinaryMLP, BinaryProjection, BinarySign, RPReLU
+from .binary import BinaryMerging, BinaryMLP
 from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import DistilledHead, LinearHead, MeanLogits, MLPHead
 from .locals import InvertedResidual
-from .norms import ChannelNorm
 from .pools import FirstPool, FlattenPool, MeanPool, PrefixPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging

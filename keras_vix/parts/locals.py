@@ -6,7 +6,7 @@ from keras import ops
 from .. import checks
 from ..base import Layer, make_seed, register
 from ..ops.precision import promote
-from .norms import make_norm
+from ..primitives.norms import make_norm
 
 
 @register

@@ -5,7 +5,7 @@ from keras import ops
 
 from .. import checks
 from ..base import Layer, register
-from .norms import NORM_LAYERS, make_norm
+from ..primitives.norms import NORM_LAYERS, make_norm
 
 
 @register

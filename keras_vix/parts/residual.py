@@ -6,7 +6,7 @@ import keras
 
 from .. import checks
 from ..base import Layer, make_seed, register
-from .norms import NORM_LAYERS, make_norm
+from ..primitives.norms import NORM_LAYERS, make_norm
 
 NORMS = ("pre", "post", "both", "double", "none")
 

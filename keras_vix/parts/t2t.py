@@ -11,7 +11,7 @@ from ..kernels import LSA, Kernel, Performer, Softmax
 from ..ops.shifts import shift_and_concatenate
 from ..ops.splits import reach, soft_split, split_side
 from .ffns import MLP
-from .norms import make_norm
+from ..primitives.norms import make_norm
 
 
 @register

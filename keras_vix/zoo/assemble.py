@@ -5,7 +5,7 @@ import numpy as np
 
 from ..base import arguments
 from ..parts import MeanLogits, Prefix, Residual, TokenProjection, Tokens
-from ..parts.norms import NORM_LAYERS
+from ..primitives.norms import NORM_LAYERS
 from .config import AXES, Config
 from .initialise import initialise
 from .lookup import lookup

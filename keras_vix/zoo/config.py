@@ -9,7 +9,7 @@ from ..base import arguments
 from ..kernels import KERNELS
 from ..mixers import MIXERS
 from ..parts import EMBEDS, FFNS, HEADS, LOCALS, POOLS, POSITIONS, REDUCES
-from ..parts.norms import NORM_LAYERS
+from ..primitives.norms import NORM_LAYERS
 from ..parts.residual import NORMS
 from .initialise import STARTS
 from .lookup import lookup

@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from keras_vix.mixers import BinaryAttention
-from keras_vix.parts import Affine, BinaryConv2D, BinaryDense, BinaryMerging, BinaryMLP, BinaryProjection, PatchEmbedding, RPReLU
+from keras_vix.parts import BinaryMerging, BinaryMLP, PatchEmbedding
+from keras_vix.primitives import Affine, BinaryConv2D, BinaryDense, BinaryProjection, RPReLU
 
 from ..laws import run
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_vix.parts import ChannelNorm, ConvEmbedding, ConvReduction, DepthwiseReduction, LearnedPosition, Residual
+from keras_vix.parts import ConvEmbedding, ConvReduction, DepthwiseReduction, LearnedPosition, Residual
+from keras_vix.primitives import ChannelNorm
 
 from ..laws import run
 

@@ -7,7 +7,7 @@ from keras import ops
 import keras_vix
 from keras_vix.mixers import BinaryAttention
 from keras_vix.ops.binary import binary_weights
-from keras_vix.parts import BinaryConv2D, BinaryDense
+from keras_vix.primitives import BinaryConv2D, BinaryDense
 from keras_vix.zoo import configure
 
 
