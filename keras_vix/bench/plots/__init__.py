@@ -1,0 +1,9 @@
+"""Rows and histories as figures. Each function returns a matplotlib Figure and leaves matplotlib's state alone.
+
+`suite_figures(rows)` and `run_figures(row)` name the figures that apply; `encode` makes a file of one.
+"""
+
+from .history import plot_grid, plot_history
+from .style import encode, families, new_figure, style
+from .tradeoff import plot_accuracy_time, plot_tradeoff
+from .values import BreakEven, break_even, over_seeds, pareto, standard_error
