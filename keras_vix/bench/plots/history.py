@@ -1,7 +1,7 @@
 """Curves over epochs: those of one run, and those of all runs, a panel for each preset."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ..tables import Row
@@ -88,7 +88,7 @@ def draw_best(panel: Any, epoch: int, epochs: int, labelled: bool) -> None:
 # ---- all runs ------------------------------------------------------------------------------------------------------
 
 
-def plot_grid(rows: Sequence[Row], curve: str = "val_accuracy") -> Any:
+def plot_grid(rows: Sequence[Row], curve: str = "val_accuracy", only: Container[str] | None = None) -> Any:
     """A panel for each preset with its runs' curves in colour, over all other runs in grey.
 
     Runs that differ in their seed only are one line, their mean, in a band of one standard deviation to each side. The
@@ -97,10 +97,11 @@ def plot_grid(rows: Sequence[Row], curve: str = "val_accuracy") -> Any:
     Args:
         rows: result rows; those without the curve are left out.
         curve: a key of their histories.
+        only: presets that get a panel; None: all. The runs of the others stay behind, in grey.
     """
     rows = [row for row in rows if curve_of(row, curve)]
     with style():
-        looks = families(rows)
+        looks = {name: look for name, look in families(rows).items() if only is None or name in only}
         most = ACROSS if max(map(len, looks), default=0) <= 18 else ACROSS - 1
         across = min(most, max(1, math.ceil(math.sqrt(len(looks)))))
         down = max(1, math.ceil(len(looks) / across))

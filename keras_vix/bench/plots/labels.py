@@ -39,7 +39,7 @@ def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[A
     from matplotlib.transforms import Bbox
 
     renderer = panel.figure.canvas.get_renderer()
-    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in spots]
+    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in spots]
     lines = [Bbox.from_extents(*one.min(0), *one.max(0)).padded(1) for one in ends]
     made = []
     for (x, y), label, colour, weight in zip(spots, labels, colours, weights, strict=True):
