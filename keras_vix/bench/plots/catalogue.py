@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from .. import store
 from ..tables import Row, one_line
 from . import comparisons, history, predictions, scaling, timing, tradeoff
-from .values import by_dataset, clean, curve_of, exact, finished, groups, preset_of
+from .values import by_dataset, clean, curve_of, curves_in, exact, finished, groups, preset_of
 
 PANELS = 24  # so many presets a figure
 
@@ -79,7 +79,7 @@ def figures_of(rows: Sequence[Row]) -> Iterator[Drawing]:
     for chart in timing.BARS:
         known = timing.over_seeds([row for row in rows if finished(row)], chart.key)
         if len(known) > 1:
-            yield Drawing(chart.name, chart.title, f"{chart.axis.capitalize()}, after warm-up. {runs(rows)} "
+            yield Drawing(chart.name, chart.title, f"{opening(chart.axis)}, after warm-up. {runs(rows)} "
                           "Whiskers: one standard deviation over seeds, where there are several.",
                           partial(timing.plot_bars, rows, chart.key))
 
@@ -122,7 +122,7 @@ def scaling_figures(rows: Sequence[Row]) -> Iterator[Drawing]:
             known = "; ".join(words) or "Exact attention was not measured"
             yield Drawing(
                 measure.name, f"{measure.title} against tokens",
-                f"{measure.axis.capitalize()} against the number of tokens, both logarithmic; {len(found)} mixers. The strip shows the "
+                f"{opening(measure.axis)} against the number of tokens, both logarithmic; {len(found)} mixers. The strip shows the "
                 "sizes at which a mixer costs less than exact attention, and how many times as much exact attention costs at the largest "
                 f"size. Between measured sizes: interpolated in logarithms. {known}.{source(rows, measure.key)}{lost(rows)}",
                 partial(scaling.plot_scaling, rows, measure.key),
@@ -138,7 +138,7 @@ def run_figures(row: Row) -> list[Drawing]:
         found.append(Drawing(
             f"history-{ending}", f"{label}: loss and accuracy", f"Loss and accuracy of {label} on training and validation images by "
             "epoch. The dashed line is the epoch with the highest validation accuracy.",
-            partial(history.plot_history, row["history"], title=label),
+            partial(history.plot_history, curves_in(row), title=label),
         ))  # fmt: skip
     if predictions.samples_of(row):
         known = predictions.samples_of(row)
@@ -159,6 +159,11 @@ def run_figures(row: Row) -> list[Drawing]:
 
 
 # ---- parts of captions ---------------------------------------------------------------------------------------------
+
+
+def opening(words: str) -> str:
+    """Words as the start of a sentence, units as they are."""
+    return words[:1].upper() + words[1:].replace("(MiB)", "in MiB")
 
 
 def runs(rows: Sequence[Row]) -> str:

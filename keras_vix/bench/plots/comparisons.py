@@ -41,7 +41,12 @@ def plot_ranks(rows: Sequence[Row], y: str = "test_accuracy") -> Any:
         y: the accuracy to show.
     """
     found = ladders(rows, y)
-    looks = families([{"preset": name} for name in found])
+    presets = {name: preset_of(own[0]) for name, own in found.items()}
+    if len(set(presets.values())) == len(presets):  # the colours that they have in the other figures
+        known = families(rows)
+        looks = {name: known[preset] for name, preset in presets.items()}
+    else:
+        looks = families([{"preset": name} for name in found])
     bands = over_seeds([row for row in rows if ranked(row) and exact(row)], y)[:BANDS]
     with style():
         figure = new_figure(WIDTH, 3.0)
@@ -68,12 +73,13 @@ def draw_ranks(panel: Any, found: Mapping[str, Sequence[Row]], bands: Sequence[R
         ends.append((ranks[-1] * 1.12, row[y]))
         words.append(name if len(bands) > 1 else "exact attention")
         colours.append((0.12, 0.16, 0.2))
-    for name, own in found.items():
+    for place, (name, own) in enumerate(found.items()):
         colour, marker = looks[name]
-        panel.errorbar([row["m"] for row in own], [row[y] for row in own], [uncertainty(row, y) for row in own], color=colour,
+        aside = 1.018 ** (2 * place - len(found) + 1)  # beside each other, so that bars do not hide bars
+        panel.errorbar([row["m"] * aside for row in own], [row[y] for row in own], [uncertainty(row, y) for row in own], color=colour,
                        marker=marker, markersize=5, linewidth=1.5, elinewidth=1, capsize=2, markeredgecolor="white",
                        markeredgewidth=0.5, label=name, zorder=3)
-        ends.append((own[-1]["m"], own[-1][y]))
+        ends.append((own[-1]["m"] * aside, own[-1][y]))
         words.append(name)
         colours.append(colour)
     panel.grid(axis="x", visible=False)

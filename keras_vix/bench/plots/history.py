@@ -9,7 +9,7 @@ from ..unit import best_epoch
 from .style import (
     FAINT, INK, SIZE, SMALL, TRAINING, VALIDATION, WIDTH, darker, families, new_figure, paler, shades, style, whole_epochs,
 )  # fmt: skip
-from .values import clean, curve_of, finished, groups, names, numbers, preset_of
+from .values import clean, curve_of, finished, groups, names, numbers, preset_of, value_of
 
 ACROSS = 3
 SHOWN = 3
@@ -152,7 +152,7 @@ def draw_family(panel: Any, lines: Sequence[Mapping[str, Any]], family: str, col
     for one in lines:
         if one["family"] != family:
             draw_line(panel, one["mean"], color=FAINT, linewidth=0.6, zorder=1, label="_other")
-    own = sorted((one for one in lines if one["family"] == family), key=lambda one: one["row"].get("m") or 0)
+    own = sorted((one for one in lines if one["family"] == family), key=lambda one: value_of(one["row"], "m") or 0)
     words, handles = [], []
     for one, shade in zip(own, shades(colour, len(own)), strict=True):
         if one["runs"] > 1:

@@ -121,7 +121,7 @@ def label_line_ends(panel: Any, ends: Sequence[tuple[float, float]], labels: Seq
             labels[place], xy=ends[place], xycoords="data", xytext=(1.03, low), textcoords="axes fraction",
             fontsize=SMALL, color=darker(colours[place]), va="center", ha="left", annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colours[place], "linewidth": 0.6, "alpha": 0.7, "shrinkA": 1,
-                        "shrinkB": 2},
+                        "shrinkB": 2, "relpos": (0, 0.5)},
         )
     panel.figure.draw(renderer)
 

@@ -60,7 +60,7 @@ def plot_samples(row: Row, title: str = "") -> Any:
     found = samples_of(row)
     with style():
         down = max(1, math.ceil(len(found) / ACROSS))
-        figure = new_figure(WIDTH, 1.42 * down + (0.3 if title else 0.05))
+        figure = new_figure(WIDTH, 1.32 * down + (0.3 if title else 0.05))
         figure.get_layout_engine().set(wspace=0.04, hspace=0.04)
         panels = figure.subplots(down, ACROSS, squeeze=False).flatten()
         for panel in panels:
@@ -95,7 +95,7 @@ def draw_sample(panel: Any, row: Row, sample: Mapping[str, Any]) -> None:
         color=RIGHT if right else WRONG, linespacing=1.05, fontweight="normal" if right else "bold",
     )  # fmt: skip
     if sure is not None:
-        panel.set_title(f"{100 * sure:.0f} %", fontsize=SMALL, color=MUTED, fontweight="normal", pad=2, loc="center")
+        panel.set_title(f"{100 * sure:.0f} %", fontsize=SMALL, color=MUTED, fontweight="normal", pad=3.5, loc="center")
 
 
 # ---- by class ------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def plot_confusion(row: Row, title: str = "") -> Any:
     few = classes <= NUMBERED
     with style():
         below = 0.16 * (len(mistakes(shares)) + 1) if not few else 0.0
-        figure = new_figure(WIDTH, (4.3 if few else 4.5) + below + (0.2 if title else 0))
+        figure = new_figure(WIDTH, (4.5 if few else 4.1) + below + (0.2 if title else 0))
         panel = figure.subplots()
         panel.grid(visible=False)
         shown = draw_matrix(panel, shares, few)
@@ -145,9 +145,9 @@ def plot_confusion(row: Row, title: str = "") -> Any:
         if few:
             write_shares(panel, shares)
         else:
-            bar = figure.colorbar(shown, ax=panel, shrink=0.8, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1.0], format="{x:.0%}")
+            bar = figure.colorbar(shown, ax=panel, shrink=0.8, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1.0], format=lambda share, _: f"{100 * share:.0f} %")
             bar.outline.set_visible(False)
-            words = [f"{class_name(row, true, 20)} as {class_name(row, taken, 20)}, {share:.0%}" for true, taken, share in
+            words = [f"{class_name(row, true, 20)} as {class_name(row, taken, 20)}, {100 * share:.0f} %" for true, taken, share in
                      mistakes(shares)]
             figure.supxlabel("\n".join(["most often mistaken:", *words]), fontsize=SMALL, ha="left", x=0.12)
         if title:
@@ -172,7 +172,7 @@ def draw_matrix(panel: Any, shares: Any, few: bool) -> Any:
 
 def name_classes(panel: Any, row: Row, classes: int, few: bool) -> None:
     """Names where they have room, else every tenth number."""
-    panel.set(xlabel="taken for", ylabel="is")
+    panel.set(xlabel="predicted class", ylabel="true class")
     places = range(classes) if few else range(0, classes, 10 if classes > 50 else 5)
     words = [class_name(row, place, 11) if few else str(place) for place in places]
     panel.set_yticks(places, words)
@@ -184,12 +184,11 @@ def name_classes(panel: Any, row: Row, classes: int, few: bool) -> None:
 def write_shares(panel: Any, shares: Any) -> None:
     """Per cent in the squares, white on dark ones; shares below half a per cent are left out."""
     classes = len(shares)
-    size = SMALL if classes <= 12 else 0.72 * SMALL
     for true in range(classes):
         for taken in range(classes):
             share = shares[true, taken]
             if share >= 0.005:
-                panel.text(taken, true, f"{100 * share:.0f}", ha="center", va="center", fontsize=size,
+                panel.text(taken, true, f"{100 * share:.0f}", ha="center", va="center", fontsize=SMALL,
                            color="white" if share > 0.45 else INK)
 
 

@@ -62,17 +62,17 @@ def new_figure(width: float, height: float) -> Any:
 def encode(figure: Any, form: str) -> bytes:
     """The figure as the bytes of a `png` (200 dots an inch) or an `svg` file; equal figures give equal bytes.
 
-    A PNG without photographs has a palette of at most 256 colours, which takes a third of the room.
+    A PNG without pictures in it has a palette of at most 256 colours, which takes a third of the room.
     """
     content = io.BytesIO()
     with style():
         figure.savefig(content, format=form, dpi=DOTS, metadata={"Date": None} if form == "svg" else None)
-    return small(content.getvalue(), palette=not photographs(figure)) if form == "png" else content.getvalue()
+    return small(content.getvalue(), palette=not pictures(figure)) if form == "png" else content.getvalue()
 
 
-def photographs(figure: Any) -> bool:
-    """Whether the figure shows pictures that have colours of their own."""
-    return any(picture.get_array().ndim == 3 for panel in figure.axes for picture in panel.get_images())
+def pictures(figure: Any) -> bool:
+    """Whether the figure shows pictures or a matrix, whose shades a palette would coarsen."""
+    return any(panel.get_images() for panel in figure.axes)
 
 
 def small(png: bytes, palette: bool) -> bytes:

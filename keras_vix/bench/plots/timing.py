@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from ..tables import Row, seconds
 from .labels import label_line_ends
-from .style import INK, MUTED, SMALL, WIDTH, darker, families, new_figure, paler, plain_log, style, whole_epochs
+from .style import INK, SMALL, WIDTH, darker, families, new_figure, paler, plain_log, style, whole_epochs
 from .values import finished, groups, names, over_seeds, preset_of, value_of
 
-LINES = 10  # so many runs are lines with names; more are rows of dots
+LINES = 6  # so many runs are lines with names; more are rows of dots
+HOLLOW = "hollow: the first, which compiles"
 
 
 def epoch_seconds(row: Row) -> list[float]:
@@ -22,10 +23,11 @@ def epoch_seconds(row: Row) -> list[float]:
 
 
 def plot_epoch_times(rows: Sequence[Row]) -> Any:
-    """Seconds of each epoch of each run; the first, which compiles, is a hollow point.
+    """Seconds of each epoch; the first, which compiles, is a hollow point.
 
-    Up to ten runs are lines over the epochs, more are rows of dots, the fastest at the top, with a bar at the median of all
-    epochs but the first. The axis is logarithmic if the longest epoch takes more than five times the shortest.
+    Up to six runs are lines over the epochs. More are rows of dots, the fastest at the top, one for each configuration with
+    the epochs of all its seeds, and a bar at the median of all epochs but the first. The axis is logarithmic if the longest
+    epoch takes more than three times the shortest.
 
     Args:
         rows: result rows; those without `epoch_times` are left out.
@@ -36,23 +38,23 @@ def plot_epoch_times(rows: Sequence[Row]) -> Any:
         return draw_time_lines(rows, looks) if len(rows) <= LINES else draw_time_rows(rows, looks)
 
 
-def steady(times: Sequence[float]) -> float:
-    """The median of all epochs but the first; of the first if there is no other."""
-    return statistics.median(times[1:] or times)
+def steady(runs: Sequence[Sequence[float]]) -> float:
+    """The median of all epochs of some runs but the first; of the first ones if there are no others."""
+    return statistics.median([time for times in runs for time in times[1:]] or [times[0] for times in runs])
 
 
 def wide(rows: Sequence[Row]) -> bool:
     """Whether the epochs differ by so much that only logarithms show all of them."""
     times = [time for row in rows for time in epoch_seconds(row)]
-    return max(times) > 5 * min(times)
+    return max(times) > 3 * min(times)
 
 
 def draw_time_lines(rows: Sequence[Row], looks: Mapping[str, Any]) -> Any:
-    """A line for each run, its name at the end."""
-    figure = new_figure(WIDTH, 3.0)
+    """A line for each run, its name and its median at the end."""
+    figure = new_figure(WIDTH, 2.9)
     panel = figure.subplots()
     panel.set_title("Time of each epoch")
-    panel.set(xlabel="epoch", ylabel="seconds")
+    panel.set(xlabel=f"epoch ({HOLLOW})", ylabel="seconds")
     if not rows:
         return figure
     colours = [looks[preset_of(row)][0] for row in rows]
@@ -60,54 +62,46 @@ def draw_time_lines(rows: Sequence[Row], looks: Mapping[str, Any]) -> Any:
         times = epoch_seconds(row)
         marker = "." if len(times) < 25 else None
         panel.plot(range(2, len(times) + 1), times[1:], color=colour, linewidth=1.3, marker=marker, label="_epochs")
-        panel.plot(range(1, min(3, len(times) + 1)), times[:2], color=paler(colour, 0.4), linewidth=0.8, linestyle=(0, (2, 2)),
+        panel.plot(range(1, len(times[:2]) + 1), times[:2], color=paler(colour, 0.4), linewidth=0.8, linestyle=(0, (2, 2)),
                    label="_to first", zorder=1.5)
         panel.plot([1], times[:1], color=colour, marker="o", markersize=5, markerfacecolor="white", linestyle="none",
                    label="_first", zorder=3)
     if wide(rows):
         panel.set_yscale("log")
         plain_log(panel.yaxis, [time for row in rows for time in epoch_seconds(row)])
-    whole_epochs(panel, max(len(epoch_seconds(row)) for row in rows))
+    whole_epochs(panel, longest(rows))
     panel.grid(axis="x", visible=False)
-    note_first(panel)
     figure.canvas.draw()
     ends = [(len(epoch_seconds(row)), epoch_seconds(row)[-1]) for row in rows]
-    words = [f"{name.strip()}  {seconds(steady(epoch_seconds(row)))} s" for name, row in zip(names(rows), rows, strict=True)]
+    words = [f"{name.strip()}  {seconds(steady([epoch_seconds(row)]))} s" for name, row in zip(names(rows), rows, strict=True)]
     label_line_ends(panel, ends, words, colours)
     return figure
 
 
-def note_first(panel: Any) -> None:
-    """What the hollow points are."""
-    from matplotlib.lines import Line2D
-
-    hollow = Line2D([], [], color=MUTED, marker="o", markerfacecolor="white", markersize=5, linestyle="none")
-    panel.legend([hollow], ["first epoch, which compiles"], loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=SMALL,
-                 handletextpad=0.1, borderaxespad=0.1)
-
-
 def draw_time_rows(rows: Sequence[Row], looks: Mapping[str, Any]) -> Any:
-    """A row of dots for each run, the fastest at the top."""
-    named = sorted(zip(rows, names(rows), strict=True), key=lambda one: steady(epoch_seconds(one[0])))
-    figure = new_figure(WIDTH, 0.8 + 0.165 * len(rows))
+    """A row of dots for each configuration, the fastest at the top."""
+    own = groups(rows)
+    named = zip(own, names([group[0] for group in own]), ([epoch_seconds(row) for row in group] for group in own), strict=True)
+    lines = sorted(named, key=lambda one: steady(one[2]))
+    figure = new_figure(WIDTH, 0.8 + 0.165 * len(lines))
     panel = figure.subplots()
     panel.set_title("Time of each epoch")
-    for level, (row, _) in enumerate(named):
-        colour = looks[preset_of(row)][0]
-        times = epoch_seconds(row)
-        panel.plot([min(times), max(times)], [level, level], color=paler(colour, 0.7), linewidth=1, zorder=1, label="_span")
-        panel.plot(times[1:], [level] * (len(times) - 1), color=paler(colour, 0.3), marker=".", markersize=4, linestyle="none",
+    panel.set_xlabel(f"seconds ({HOLLOW})")
+    for level, (group, _, runs) in enumerate(lines):
+        colour = looks[preset_of(group[0])][0]
+        every = [time for times in runs for time in times]
+        panel.plot([min(every), max(every)], [level, level], color=paler(colour, 0.7), linewidth=1, zorder=1, label="_span")
+        later = [time for times in runs for time in times[1:]]
+        panel.plot(later, [level] * len(later), color=paler(colour, 0.3), marker=".", markersize=4, linestyle="none",
                    label="_epochs", zorder=2)
-        panel.plot(times[:1], [level], color=colour, marker="o", markersize=4.5, markerfacecolor="white", linestyle="none",
-                   label="_first", zorder=3)
-        panel.plot([steady(times)], [level], color=darker(colour), marker="|", markersize=8, markeredgewidth=1.8, label="_median",
+        panel.plot([times[0] for times in runs], [level] * len(runs), color=colour, marker="o", markersize=4.5,
+                   markerfacecolor="white", linestyle="none", label="_first", zorder=3)
+        panel.plot([steady(runs)], [level], color=darker(colour), marker="|", markersize=8, markeredgewidth=1.8, label="_median",
                    zorder=4)
-    finish_rows(panel, [name for _, name in named], [looks[preset_of(row)][0] for row, _ in named])
-    panel.set_xlabel("seconds")
+    finish_rows(panel, [name for _, name, _ in lines], [looks[preset_of(group[0])][0] for group, *_ in lines])
     if wide(rows):
         panel.set_xscale("log")
         plain_log(panel.xaxis, [time for row in rows for time in epoch_seconds(row)])
-    note_first(panel)
     return figure
 
 
@@ -205,7 +199,7 @@ def plot_seeds(rows: Sequence[Row], y: str = "test_accuracy") -> Any:
                        markeredgecolor="white", markeredgewidth=0.5, linestyle="none", zorder=2, label="_seeds")
             panel.plot([row[y]], [level], color=darker(colour), marker="|", markersize=9, markeredgewidth=1.8, zorder=3,
                        label="_mean")
-            words = f"{row[y]:.3f}" + (f" ± {deviation:.3f}" if len(group) > 1 else "")
+            words = f"{row[y]:.4f}" + (f" ± {deviation:.4f}" if len(group) > 1 else "")
             panel.annotate(words, (1.02, level), xycoords=panel.get_yaxis_transform(), va="center", fontsize=SMALL,
                            annotation_clip=False)
         finish_rows(panel, [name for *_, name in named], [looks[preset_of(row)][0] for row, *_ in named])

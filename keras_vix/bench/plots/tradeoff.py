@@ -144,7 +144,7 @@ def draw_families(panel: Any, rows: Sequence[Row], y: str, looks: dict[str, Any]
         x_values, y_values = [row["cost"] for row in own], [row[y] for row in own]
         panel.errorbar(x_values, y_values, [uncertainty(row, y) for row in own], fmt="none", ecolor=paler(colour, 0.72),
                        elinewidth=1, zorder=1.5)
-        if len({row.get("m") for row in own}) == len(own) > 1:  # not for repeats with other options
+        if len({value_of(row, "m") for row in own}) == len(own) > 1:  # not for repeats with other options
             panel.plot(x_values, y_values, color=colour, linewidth=0.9, alpha=0.45, zorder=2)
         panel.scatter(x_values, y_values, color=[filling(row, colour) for row in own], marker=marker, s=34,
                       edgecolor=[colour if row.get("retried") else "white" for row in own], linewidth=0.7, zorder=3)

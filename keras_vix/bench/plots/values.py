@@ -18,22 +18,33 @@ APART = (
 
 def value_of(row: Row, key: str) -> float | None:
     """A figure of a row as a finite float; None where there is none."""
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
+    value = number(row.get(key))
+    return None if isinstance(row.get(key), bool) or not math.isfinite(value) else value
+
+
+def number(value: Any) -> float:
+    """A value as a float; NaN, which matplotlib leaves out of a line, for whatever is none or is beyond all floats."""
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return math.nan
 
 
 def numbers(values: Sequence[Any]) -> list[float]:
-    """Values with None, and all that is no number, as NaN, which matplotlib leaves out of a line."""
-    return [float(value) if isinstance(value, (int, float)) else math.nan for value in values]
+    """Values as floats, those that are no numbers as NaN."""
+    return [number(value) for value in values]
 
 
 def curve_of(row: Row, name: str) -> list[float]:
     """A curve of the history of a row, NaN where it has no number; empty if the row has no such curve."""
+    return curves_in(row).get(name, [])
+
+
+def curves_in(row: Row) -> dict[str, list[float]]:
+    """The curves of the history of a row, NaN where they have no number; other things in it are left out."""
     history = row.get("history")
-    values = history.get(name) if isinstance(history, Mapping) else None
-    return numbers(values) if isinstance(values, (list, tuple)) else []
+    items = history.items() if isinstance(history, Mapping) else ()
+    return {str(name): numbers(values) for name, values in items if isinstance(values, (list, tuple))}
 
 
 def finished(row: Row) -> bool:
