@@ -5,12 +5,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..tables import Row
+from ..tables import Row, one_line
 from .history import draw_line, mean_lines
 from .labels import label_line_ends
-from .style import INK, MUTED, SIZE, SMALL, WIDTH, darker, families, new_figure, paler, style, whole_epochs
+from .looks import INK, MUTED, SIZE, SMALL, WIDTH, darker, families, new_figure, paler, style, whole_epochs
 from .values import clean, curve_of, exact, finished, names, over_seeds, preset_of, ranked, uncertainty, value_of
 
+BLACK = (0.12, 0.16, 0.2)
 BANDS = 3
 ACROSS = 3
 
@@ -21,13 +22,19 @@ def ladders(rows: Sequence[Row], y: str = "test_accuracy") -> dict[str, list[dic
     """Rows that differ in m alone, by what they are called without it, in order of m; at least two of each."""
     found: dict[str, list[dict[str, Any]]] = {}
     able = [row for row in rows if ranked(row) and (value_of(row, "m") or 0) > 0]
-    bare = [{**row, "label": " ".join(w for w in str(row.get("label") or "?").split(" ") if not w.startswith("m="))} for row in able]
+    bare = [{**row, "label": without_m(row)} for row in able]
     known = {row["label"]: row for row in bare}
     shortest = dict(zip(known, names([{"label": label} for label in known]), strict=True))
     for row in over_seeds([{**row, "label": f"{row['label']} m={row['m']}", "bare": row["label"]} for row in bare], y):
         found.setdefault(shortest[row["bare"]], []).append(row)
     found = {name: sorted(own, key=lambda row: row["m"]) for name, own in found.items()}
     return {name: own for name, own in found.items() if len({row["m"] for row in own}) == len(own) > 1}
+
+
+def without_m(row: Row) -> str:
+    """The label of a row without its rank."""
+    words = one_line(row.get("label") or row.get("preset") or "?").split(" ")
+    return " ".join(word for word in words if not word.startswith("m="))
 
 
 def plot_ranks(rows: Sequence[Row], y: str = "test_accuracy") -> Any:
@@ -58,7 +65,8 @@ def plot_ranks(rows: Sequence[Row], y: str = "test_accuracy") -> Any:
     return figure
 
 
-def draw_ranks(panel: Any, found: Mapping[str, Sequence[Row]], bands: Sequence[Row], looks: Mapping[str, Any], y: str) -> None:
+def draw_ranks(panel: Any, found: Mapping[str, Sequence[Row]], bands: Sequence[Row], looks: Mapping[str, Any],
+               y: str) -> None:
     """Bands first, then the lines, then all names at the right."""
     ends, words, colours = [], [], []
     ranks = sorted({row["m"] for own in found.values() for row in own})
@@ -68,16 +76,16 @@ def draw_ranks(panel: Any, found: Mapping[str, Sequence[Row]], bands: Sequence[R
     panel.minorticks_off()
     for row, name in zip(bands, names(bands), strict=True):
         high = uncertainty(row, y)
-        panel.axhspan(row[y] - high, row[y] + high, color=paler((0.12, 0.16, 0.2), 0.88), linewidth=0, zorder=0.5, gid="exact")
+        panel.axhspan(row[y] - high, row[y] + high, color=paler(BLACK, 0.88), linewidth=0, zorder=0.5, gid="exact")
         panel.axhline(row[y], color=INK, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1, label="_exact")
         ends.append((ranks[-1] * 1.12, row[y]))
         words.append(name if len(bands) > 1 else "exact attention")
-        colours.append((0.12, 0.16, 0.2))
+        colours.append(BLACK)
     for place, (name, own) in enumerate(found.items()):
         colour, marker = looks[name]
         aside = 1.018 ** (2 * place - len(found) + 1)  # beside each other, so that bars do not hide bars
-        panel.errorbar([row["m"] * aside for row in own], [row[y] for row in own], [uncertainty(row, y) for row in own], color=colour,
-                       marker=marker, markersize=5, linewidth=1.5, elinewidth=1, capsize=2, markeredgecolor="white",
+        panel.errorbar([row["m"] * aside for row in own], [row[y] for row in own], [uncertainty(row, y) for row in own],
+                       color=colour, marker=marker, markersize=5, linewidth=1.5, elinewidth=1, capsize=2, markeredgecolor="white",
                        markeredgewidth=0.5, label=name, zorder=3)
         ends.append((own[-1]["m"] * aside, own[-1][y]))
         words.append(name)

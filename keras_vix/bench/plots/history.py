@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tables import Row
 from ..unit import best_epoch
-from .style import (
+from .looks import (
     FAINT, INK, SIZE, SMALL, TRAINING, VALIDATION, WIDTH, darker, families, new_figure, paler, shades, style, whole_epochs,
 )  # fmt: skip
 from .values import clean, curve_of, finished, groups, names, numbers, preset_of, value_of

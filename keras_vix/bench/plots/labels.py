@@ -2,13 +2,39 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from .style import MUTED, SMALL, darker
+from .looks import MUTED, SMALL, darker
 
 # Directions of a label from its point, in the order of preference; far from the point there is room for more of them.
 NEAR = (0, 180, 90, 270, 45, 135, 315, 225, 22, 158, 338, 202, 68, 112, 292, 248)
 BETWEEN = tuple(range(4, 360, 8))
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; there are too many of them for matplotlib's own."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def padded(self, room: float) -> "Box":
+        """The rectangle with so many pixels round it."""
+        return Box(self.x0 - room, self.y0 - room, self.x1 + room, self.y1 + room)
+
+    def inside(self, other: Any) -> bool:
+        """Whether it lies within another."""
+        return other.x0 <= self.x0 and self.x1 <= other.x1 and other.y0 <= self.y0 and self.y1 <= other.y1
+
+    def free(self, others: Sequence["Box"]) -> bool:
+        """Whether it overlaps none of the others."""
+        left, low, right, high = self
+        return not any(left <= x1 and x0 <= right and low <= y1 and y0 <= high for x0, y0, x1, y1 in others)
+
+    def contains(self, x: float, y: float) -> bool:
+        """Whether a point lies in it."""
+        return self.x0 <= x <= self.x1 and self.y0 <= y <= self.y1
 
 
 def place_labels(panel: Any, points: Sequence[tuple[float, float]], labels: Sequence[str], colours: Sequence[Any],
@@ -36,13 +62,11 @@ def place_labels(panel: Any, points: Sequence[tuple[float, float]], labels: Sequ
 def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[Any], weights: Sequence[str],
               ends: Sequence[Any]) -> bool:
     """Place all labels beside spots and lines in pixels; False, and nothing written, if one finds no place."""
-    from matplotlib.transforms import Bbox
-
     renderer = panel.figure.canvas.get_renderer()
-    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in spots]
-    lines = [Bbox.from_extents(*one.min(0), *one.max(0)).padded(1) for one in ends]
+    taken = [Box(x, y, x, y).padded(8) for x, y in spots.tolist()]
+    lines = [Box(*one.min(0), *one.max(0)).padded(1) for one in ends]
     made = []
-    for (x, y), label, colour, weight in zip(spots, labels, colours, weights, strict=True):
+    for (x, y), label, colour, weight in zip(spots.tolist(), labels, colours, weights, strict=True):
         text = panel.text(0, 0, label, fontsize=SMALL, color=darker(colour), transform=None, zorder=4, ha="center",
                           va="center", fontweight=weight)
         made.append(text)
@@ -68,17 +92,13 @@ def free_place(x: float, y: float, width: float, height: float, frame: Any,
     Places right and left of the point come first, then above and below, then further rings. The box is None if every
     place inside the frame is taken. A label lies on none of the lines, but the line that leads to it may cross one.
     """
-    from matplotlib.transforms import Bbox
-
     for distance in (9, 13, 18, 25, 34, 45, 58, 72, 88, 106, 126, 150, 180, 215, 255):
         for degrees in NEAR if distance < 30 else NEAR + BETWEEN:
             across, up = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
             left = x + across * distance + width * (across - 1) / 2
             low = y + up * distance + height * (up - 1) / 2
-            box = Bbox.from_bounds(left, low, width, height)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            free = not any(box.padded(1.5).overlaps(other) for other in (*taken, *lines))
-            if inside and free and not crosses((x, y), box, taken):
+            box = Box(left, low, left + width, low + height)
+            if box.inside(frame) and box.padded(1.5).free(taken) and box.free(lines) and not crosses((x, y), box, taken):
                 return box, distance
     return None, 0.0
 

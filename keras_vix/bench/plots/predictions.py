@@ -4,11 +4,11 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..tables import Row
-from .style import INK, MUTED, SMALL, WIDTH, new_figure, style
+from .looks import INK, MUTED, SMALL, WIDTH, new_figure, style
 from .values import clean, value_of
 
 RIGHT, WRONG = "#0072b2", "#b3400a"
@@ -22,6 +22,11 @@ def samples_of(row: Row) -> list[Mapping[str, Any]]:
     """The test images of a row, at most ten."""
     found = row.get("samples")
     return [one for one in found if isinstance(one, Mapping)][:10] if isinstance(found, (list, tuple)) else []
+
+
+def right(sample: Mapping[str, Any]) -> bool:
+    """Whether an image was told right."""
+    return sample.get("predicted") == sample.get("label") is not None
 
 
 def pixels(sample: Mapping[str, Any]) -> Any:
@@ -80,19 +85,19 @@ def draw_sample(panel: Any, row: Row, sample: Mapping[str, Any]) -> None:
     import numpy as np
 
     picture = pixels(sample)
-    right = sample.get("predicted") == sample.get("label")
+    good = right(sample)
     if picture is None:
         picture = np.full((8, 8, 3), 238, "uint8")
         panel.text(0.5, 0.5, "no picture", transform=panel.transAxes, ha="center", va="center", fontsize=SMALL, color=MUTED)
     grey = np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture
     panel.imshow(grey, interpolation="nearest", aspect="equal")
     for spine in panel.spines.values():
-        spine.set(visible=True, color=RIGHT if right else WRONG, linewidth=1.0 if right else 3.0)
+        spine.set(visible=True, color=RIGHT if good else WRONG, linewidth=1.0 if good else 3.0)
     sure = value_of(sample, "confidence")
-    said = f"{'✓' if right else '✗'} {class_name(row, sample.get('predicted'), 10)}"
+    said = f"{'✓' if good else '✗'} {class_name(row, sample.get('predicted'), 10)}"
     panel.set_xlabel(
-        f"{said}\n{'' if right else 'is ' + class_name(row, sample.get('label'), 10)}", fontsize=SMALL, labelpad=3,
-        color=RIGHT if right else WRONG, linespacing=1.05, fontweight="normal" if right else "bold",
+        f"{said}\n{'' if good else 'is ' + class_name(row, sample.get('label'), 10)}", fontsize=SMALL, labelpad=3,
+        color=RIGHT if good else WRONG, linespacing=1.05, fontweight="normal" if good else "bold",
     )  # fmt: skip
     if sure is not None:
         panel.set_title(f"{100 * sure:.0f} %", fontsize=SMALL, color=MUTED, fontweight="normal", pad=3.5, loc="center")
@@ -130,7 +135,8 @@ def plot_confusion(row: Row, title: str = "") -> Any:
 
     counts = matrix_of(row)
     if counts is None:
-        raise ValueError(f"A confusion matrix must be a square of counts. Received: confusion={clean(row.get('confusion'))}.")
+        given = clean(row.get("confusion"))
+        raise ValueError(f"A confusion matrix must be a square of counts. Received: confusion={given}; leave the figure out.")
     totals = counts.sum(1, keepdims=True)
     shares = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
     classes = len(shares)
@@ -145,7 +151,8 @@ def plot_confusion(row: Row, title: str = "") -> Any:
         if few:
             write_shares(panel, shares)
         else:
-            bar = figure.colorbar(shown, ax=panel, shrink=0.8, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1.0], format=lambda share, _: f"{100 * share:.0f} %")
+            bar = figure.colorbar(shown, ax=panel, shrink=0.8, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1.0],
+                                  format=lambda share, _: f"{100 * share:.0f} %")
             bar.outline.set_visible(False)
             words = [f"{class_name(row, true, 20)} as {class_name(row, taken, 20)}, {100 * share:.0f} %" for true, taken, share in
                      mistakes(shares)]
@@ -163,7 +170,8 @@ def draw_matrix(panel: Any, shares: Any, few: bool) -> Any:
     panel.set_facecolor("#f3f4f6")
     for place in range(len(shares)):
         if shares[place, 0] != shares[place, 0]:
-            panel.axhspan(place - 0.5, place + 0.5, facecolor="none", edgecolor="#b8c0ca", hatch="////", linewidth=0, gid="empty")
+            panel.axhspan(place - 0.5, place + 0.5, facecolor="none", edgecolor="#b8c0ca", hatch="////", linewidth=0,
+                          gid="empty")
     for spine in panel.spines.values():
         spine.set_visible(False)
     return panel.imshow(shares, cmap=seaborn.light_palette("#08488e", as_cmap=True), norm=PowerNorm(1.0 if few else 0.45, 0, 1),

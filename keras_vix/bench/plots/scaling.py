@@ -1,13 +1,16 @@
 """Time, memory and arithmetic against the number of tokens, and where each mixer overtakes exact attention."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..tables import Row
-from .style import INK, MUTED, SMALL, WIDTH, darker, families, new_figure, paler, plain_log, style
-from .values import BreakEven, about, break_even, clean, count, exact, names, over_seeds, ranked
+from ..tables import Row, one_line
+from .looks import INK, MUTED, SMALL, WIDTH, darker, families, new_figure, paler, plain_log, style
+from .values import BreakEven, about, break_even, clean, count, exact, over_seeds, ranked
 
 EXACT = "exact attention"
+SIZES = ("input_shape=", "image_size=")
+CHOICES = ("kernel=", "mixer=")
 
 
 class Measure(NamedTuple):
@@ -32,31 +35,29 @@ Points = Mapping[float, float]
 
 
 def mixer_names(rows: Sequence[Row]) -> list[str]:
-    """What each row is called among rows that differ in mixer and size: its label without the size.
+    """What each row is called among rows that differ in mixer and size.
 
-    Words that all rows share go, the preset among them if it is one of those; the keys of choices go too:
-    `vit_ti16 input_shape=224x224x3 kernel=linformer m=64` is `linformer m=64`.
+    The words of its label without the size and without those that all rows share, kernel and mixer first, and of these as
+    many as tell it from all others: `vit_ti16 input_shape=224x224x3 kernel=linformer m=64` is `linformer`, unless there is
+    another Linformer. The only row of exact attention of each size is `exact attention`.
     """
-    sized = []
-    for row in rows:
-        words = str(row.get("label") or row.get("preset") or "?").split(" ")
-        sized.append({**row, "label": " ".join(word for word in words if not word.startswith(("input_shape=", "image_size=")))})
-    first = {str(row["label"]).split(" ")[0] for row in sized}
-    chosen = [{**row, "label": str(row["label"]).partition(" ")[2] or row["label"]} if len(first) == 1 else row for row in sized]
-    # Sizes of one mixer have the same name, so names are told apart among the mixers alone.
-    known: dict[str, Row] = {}
-    for row in chosen:
-        known.setdefault(str(row["label"]), row)
-    shortest = dict(zip(known, names([{"label": row["label"]} for row in known.values()]), strict=True))
-    found = [clean(without_keys(shortest[str(row["label"])])) for row in chosen]
-    precise = {name for name, row in zip(found, rows, strict=True) if exact(row)}
+    words = [[word for word in one_line(row.get("label") or row.get("preset") or "?").split(" ") if not word.startswith(SIZES)]
+             for row in rows]
+    shared = set.intersection(*map(set, words)) if len({tuple(own) for own in words}) > 1 else set()
+    kept = [tuple(sorted((word for word in own if word not in shared), key=lambda word: not word.startswith(CHOICES)))
+            for own in words]
+    distinct = set(kept)
+    found = []
+    for row, own in zip(rows, kept, strict=True):
+        enough = next((n for n in range(1, len(own)) if sum(other[:n] == own[:n] for other in distinct) == 1), len(own))
+        found.append(clean(" ".join(map(without_key, own[:enough])) or row.get("preset") or "?", 26))
+    precise = {own for own, row in zip(kept, rows, strict=True) if exact(row)}
     return [EXACT if exact(row) and len(precise) == 1 else name for name, row in zip(found, rows, strict=True)]
 
 
-def without_keys(name: str) -> str:
-    """`kernel=performer features=relu` as `performer relu`; ranks and sizes keep their keys."""
-    return " ".join(word.partition("=")[2] if word.startswith(("kernel=", "mixer=", "features=")) else word
-                    for word in name.split(" "))
+def without_key(word: str) -> str:
+    """`kernel=performer` as `performer`; ranks and sizes keep their keys."""
+    return word.partition("=")[2] if word.startswith((*CHOICES, "features=")) else word
 
 
 def curves(rows: Sequence[Row], key: str, divisor: float = 1.0) -> dict[str, dict[float, float]]:
@@ -137,8 +138,6 @@ def finish_axes(upper: Any, lower: Any, found: Mapping[str, Points]) -> None:
 
 def thinned(sizes: Sequence[float]) -> list[float]:
     """Of the sizes those that have room for their number beside the last one, the smallest and largest always."""
-    import math
-
     gap = 0.11 * math.log(max(sizes[-1] / sizes[0], 1.2))
     kept = [sizes[0]]
     for size in sizes[1:-1]:
@@ -204,20 +203,19 @@ def draw_strip(panel: Any, found: Mapping[str, Points], points: Mapping[str, Bre
 
 def draw_bar(panel: Any, level: int, values: Points, point: BreakEven | None, colour: Any, span: tuple[float, float]) -> None:
     """Where a mixer was measured, a thin line; where it is ahead of exact attention, a bar with its first size."""
-    import math
-
     first, last = min(values), max(values)
     panel.plot([first, last], [level, level], color=paler(colour, 0.45), linewidth=1.2, zorder=1, label="_measured",
                solid_capstyle="butt")
     if point is None:
         return
-    left, right = {"always": (first, last), "at": (point.tokens, last), "lost": (first, point.tokens)}.get(point.kind, (None, None))
+    ends = {"always": (first, last), "at": (point.tokens, last), "lost": (first, point.tokens)}
+    left, right = ends.get(point.kind, (None, None))
     if left is not None:
         panel.barh(level, right - left, left=left, height=0.72, color=paler(colour, 0.55), linewidth=0, zorder=2, gid="ahead")
     words = {
-        "always": "at every size", "at": f"from about {about(point.tokens)}", "lost": f"below about {about(point.tokens)} only",
-        "never": f"not up to {count(point.tokens)}",
-    }[point.kind]
+        "always": "at every size", "at": f"from about {about(point.tokens)}",
+        "lost": f"below about {about(point.tokens)} only", "never": f"not up to {count(point.tokens)}",
+    }[point.kind]  # fmt: skip
     # Inside the bar if there is room, else left of it, on white so that the thin line does not strike it out.
     narrow = point.kind == "at" and math.log(last / point.tokens) < 0.36 * math.log(max(span[1] / span[0], 1.2))
     inside = point.kind in ("always", "at") and not narrow

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..tables import Row, seconds
 from .labels import label_line_ends
-from .style import INK, SMALL, WIDTH, darker, families, new_figure, paler, plain_log, style, whole_epochs
+from .looks import INK, SMALL, WIDTH, darker, families, new_figure, paler, plain_log, style, whole_epochs
 from .values import finished, groups, names, over_seeds, preset_of, value_of
 
 LINES = 6  # so many runs are lines with names; more are rows of dots
@@ -215,5 +215,3 @@ def longest(rows: Sequence[Row]) -> int:
 def several(rows: Sequence[Row], y: str = "test_accuracy") -> bool:
     """Whether some configuration was run with two seeds or more."""
     return any(row["runs"] > 1 for row in over_seeds([row for row in rows if finished(row)], y))
-
-

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..tables import Row
 from .labels import place_labels
-from .style import INK, MUTED, SIZE, SMALL, WIDTH, families, new_figure, paler, plain_log, style
+from .looks import INK, MUTED, SMALL, WIDTH, families, new_figure, paler, plain_log, style
 from .values import finished, names, over_seeds, pareto, preset_of, uncertainty, value_of
 
 NAMED = 12  # so many points have their names beside them; more have numbers

@@ -12,7 +12,8 @@ CLIP = 40
 # In what rows of the same name can differ, and how the difference is written.
 APART = (
     ("dataset", "{}"), ("profile", "{}"), ("init", "{}"), ("backend", "{}"), ("device", "{}"), ("devices", "{} devices"),
-    ("batch_size", "batch {}"), ("epochs", "{} epochs"), ("train_images", "{} images"), ("seed", "seed {}"),
+    ("batch_size", "batch {}"), ("epochs", "{} epochs"), ("train_images", "{} images"), ("retried", "half batch"),
+    ("seed", "seed {}"),
 )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def told_apart(found: list[str], rows: Sequence[Row]) -> list[str]:
             if len({str(rows[place].get(key)) for place in places}) > 1:
                 for place in places:
                     value = rows[place].get(key)
-                    found[place] += "" if value is None else f" {form.format(one_line(value))}"
+                    found[place] += "" if value is None or value is False else f" {form.format(one_line(value))}"
     return [f"{name} ({place + 1})" if found.count(name) > 1 else name for place, name in enumerate(found)]
 
 
