@@ -375,7 +375,7 @@ def test_a_grid_of_seeds_has_a_mean_and_a_band():
 EVERYTHING = {
     "ten runs": samples.suite, "seeds": figure_samples.seeds, "ranks": figure_samples.ranks, "starts": figure_samples.checkpoint_pairs,
     "tokens": figure_samples.resolution,
-    "sixty": lambda: [samples.done(f"a_model_of_a_kind_{n}", epoch_seconds=1 + n % 9, test_accuracy=0.5 + n / 200, test_seconds=1.0 + n,
+    "sixty": lambda: [samples.done(f"a_model_of_a_kind_{n % 20}", m=n // 20 + 1, epoch_seconds=1 + n % 9, test_accuracy=0.5 + n / 200, test_seconds=1.0 + n,
                                    history=samples.history(40, 0.6 + n / 200), epoch_times=figure_samples.epoch_times(40, 1.0 + n))
                       for n in range(60)],
     "one epoch": lambda: [row | {"history": samples.history(1), "epoch_times": figure_samples.epoch_times(1, 2.0)}

@@ -13,6 +13,7 @@ from .values import clean, curve_of, finished, groups, names, numbers, preset_of
 
 ACROSS = 3
 SHOWN = 3
+VECTORS = 25  # so many grey curves behind a panel are lines in an SVG; more are pixels, for the size of the file
 
 
 def curves_of(history: Any) -> Mapping[str, Sequence[float | None]]:
@@ -152,6 +153,8 @@ def draw_family(panel: Any, lines: Sequence[Mapping[str, Any]], family: str, col
     for one in lines:
         if one["family"] != family:
             draw_line(panel, one["mean"], color=FAINT, linewidth=0.6, zorder=1, label="_other")
+    if len(lines) > VECTORS:
+        panel.set_rasterization_zorder(1.5)
     own = sorted((one for one in lines if one["family"] == family), key=lambda one: value_of(one["row"], "m") or 0)
     words, handles = [], []
     for one, shade in zip(own, shades(colour, len(own)), strict=True):
