@@ -61,7 +61,7 @@ def draw(results: Results, figure: str, scale: float, words: str) -> Any:
     found = {curve: points for curve, points in found.items() if len(points) > 1}
     if not found:
         return None
-    with style():
+    with style(10.8):
         canvas = new_figure(10.5, 7.0)
         panel = canvas.subplots()
         for curve, points in found.items():

@@ -139,7 +139,7 @@ def test_files_are_repeatable_and_of_the_right_size():
     one, two = (plots.encode(plots.plot_history(samples.history()), "svg") for _ in range(2))
     assert one == two and b"<svg" in one
     picture = imread(io.BytesIO(plots.encode(plots.plot_history(samples.history()), "png")), format="png")
-    assert picture.shape[:2] == (540, 1350)  # 3.6 x 9 inches at 150 dots
+    assert picture.shape[:2] == (420, 960)  # 2.1 x 4.8 inches at 200 dots
 
 
 def test_drawing_leaves_the_global_style_alone():
