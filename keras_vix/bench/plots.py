@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .tables import Row
-from .unit import best_epoch
+from .scores import best_epoch
 
 INK, MUTED, FAINT = "#1f2933", "#5f6b7a", "#d5dae1"
 TRAINING, VALIDATION = "#0072b2", "#d55e00"

@@ -5,7 +5,7 @@ import pytest
 import samples
 
 from keras_vix.bench import published, suites
-from keras_vix.bench.unit import scores
+from keras_vix.bench.scores import scores
 
 STUDY = "hybrid_xformers_2022"
 
