@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+BEFORE = [0]  # the highest mark, in bytes, of those that were reset
 EVERY = 0.005  # seconds between two looks at the process, where the system keeps no peak that can be reset
 
 
@@ -147,6 +148,7 @@ def resident() -> int | None:
 
 def reset_peak() -> bool:
     """Let the kernel's mark of the highest resident size begin anew; False if the system does not allow it."""
+    BEFORE[0] = process_peak() or 0  # `getrusage` goes by the same mark
     try:
         CLEAR.write_text("5", encoding="ascii")
     except OSError:
@@ -167,4 +169,4 @@ def process_peak() -> int | None:
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return max(BEFORE[0], peak if sys.platform == "darwin" else 1024 * peak)

@@ -46,6 +46,14 @@ def test_a_restart_forgets_what_was_held(on_cpu):
     assert whole.bytes - peak.bytes > 150 * MEGABYTE
 
 
+def test_the_peak_of_the_process_survives_a_reset(on_cpu):
+    held(400)
+    highest = memory.process_peak()
+    with memory.Peak() as peak:
+        held(1)
+    assert memory.process_peak() == highest > peak.bytes
+
+
 def test_where_the_mark_cannot_be_reset_a_thread_looks(on_cpu, monkeypatch):
     monkeypatch.setattr(memory, "reset_peak", lambda: False)
     with memory.Peak() as small:

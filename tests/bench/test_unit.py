@@ -5,7 +5,6 @@ import io
 import json
 import math
 
-import pytest
 
 from keras_vix.bench import environment, unit
 
