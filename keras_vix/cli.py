@@ -47,6 +47,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and noise. [default: 0]")]
 Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training images only.")]
+UpTo = Annotated[int | None, typer.Option(min=1, metavar="TOKENS", help="Leave out models that see more tokens.")]
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
@@ -139,7 +140,7 @@ def bench_command(
     context: typer.Context, suite_file: SuiteFile = None, dataset: Dataset = None, models: Models = None,
     epochs: Epochs = None, batch_size: BatchSize = None, seed: Seed = None, limit: Limit = None,
     profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False, dry_run: DryRun = False,
-    as_json: AsJson = False, timeout: Timeout = None,
+    as_json: AsJson = False, timeout: Timeout = None, up_to: UpTo = None,
 ) -> None:
     """Train and measure models, and write tables and figures."""
     if timeout is not None and not 0 < timeout < float("inf"):
@@ -148,7 +149,7 @@ def bench_command(
         "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
         "limit": limit,
     }
-    suite = choose(suite_file, models, settings | pairs(options))
+    suite = choose(suite_file, models, settings | pairs(options), up_to)
     out = usable(out or Path("runs") / suite.name)
     from .bench import suites
 
@@ -159,8 +160,11 @@ def bench_command(
     raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
 
 
-def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -> Any:
-    """The suite that a call asks for: a file, or the models named, or those of `COMPARISON`; on digits unless told otherwise."""
+def choose(suite_file: Path | None, models: str | None, given: dict[str, Any], up_to: int | None = None) -> Any:
+    """The suite that a call asks for: a file, or the models named, or those of `COMPARISON`; on digits unless told otherwise.
+
+    Rows of more than `up_to` tokens are left out; where None is given, a file's own limit holds.
+    """
     import keras
 
     from .bench import suites
@@ -169,15 +173,17 @@ def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -
     if suite_file is None:
         name = given.get("dataset") or "digits"
         rows = suites.rows_of(models) if models is not None else [{"preset": name} for name in COMPARISON]
-        return suites.make(rows, name=name, title=f"Benchmark on {name}", forced=given, backend=backend)
+        suite = suites.make(rows, name=name, title=f"Benchmark on {name}", forced=given, backend=backend)
+        return suites.up_to(suite, up_to)
     if models is not None:
         raise ValueError(f"Give a suite file or --models. Received: {str(suite_file)!r} and --models {models}.")
     data = suites.read(suite_file)
     defaults = {key: data[key] for key in suites.SETTINGS if key in data} | data.get("set", {})
-    return suites.make(
+    suite = suites.make(
         data["rows"], name=suite_file.stem, title=data.get("title", ""), description=data.get("description", ""),
         published=data.get("published", ""), defaults=defaults, forced=given, backend=backend,
     )
+    return suites.up_to(suite, data.get("up_to") if up_to is None else up_to)
 
 
 def usable(out: Path) -> Path:
@@ -200,8 +206,10 @@ def show_plan(suite: Any, plans: Sequence[tuple[Any, Any]], out: Path) -> None:
     for unit, (recipe, description) in zip(suite.units, plans, strict=True):
         known = store.find(out, unit.label, unit.fingerprint)
         state = known["status"] if known else "to run"
+        work = f"{unit.dataset}, {recipe.epochs} epochs of batches of {recipe.batch_size}"
+        work = f"cost with {description.tokens:,} tokens" if unit.task == "cost" else work
         print(
-            f"  {unit.label:<30} {unit.dataset}, {recipe.epochs} epochs of batches of {recipe.batch_size}, "
+            f"  {unit.label:<30} {work}, "
             f"{description.trainable_parameters:,} parameters: {state}"
         )
 

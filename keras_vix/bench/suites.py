@@ -9,10 +9,10 @@ from typing import Any
 
 from ..checks import near
 from .published import STUDIES
-from .unit import Unit
+from .unit import TASKS, Unit
 
-SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit")
-HEADINGS = ("title", "description", "published", "set", "rows")
+SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task")
+HEADINGS = ("title", "description", "published", "up_to", "set", "rows")
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
 
 
@@ -155,7 +155,29 @@ def unit_of(row: Mapping[str, Any], backend: str | None) -> Unit:
     for key, value in (("preset", row["preset"]), *((key, settings.get(key, "")) for key in ("dataset", "profile"))):
         if not isinstance(value, str):
             raise TypeError(f"{key} must be a name. Received: {key}={value!r}.")
+    if settings.get("task", "train") not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}. Received: task={settings['task']!r}.")
     return Unit(preset=row["preset"], backend=backend, overrides=overrides, **settings)
+
+
+def up_to(suite: Suite, tokens: int | None) -> Suite:
+    """The suite without the rows whose models see more than so many tokens; None leaves it as it is.
+
+    Raises:
+        ValueError: no row is left, or `tokens` is no whole number of at least 1.
+        ValueError, TypeError: a row's model makes no sense.
+    """
+    from ..zoo import configure
+    from ..zoo.assemble import token_count
+
+    whole("up_to", tokens, 1)
+    if tokens is None:
+        return suite
+    seen = [token_count(configure(one.preset, dataset=one.dataset, profile=one.profile, **one.of_model)) for one in suite.units]
+    left = tuple(unit for unit, count in zip(suite.units, seen, strict=True) if count <= tokens)
+    if not left:
+        raise ValueError(f"up_to must leave a row. Received: up_to={tokens}; the smallest row has {min(seen)} tokens.")
+    return dataclasses.replace(suite, units=left)
 
 
 def whole(name: str, value: Any, least: int) -> None:
@@ -181,13 +203,15 @@ def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
     from ..data import POLICIES
     from ..facts import DATASETS
     from ..train import recipe
+    from ..zoo.configure import SIZES
 
     found = []
     for unit in units:
-        if unit.dataset not in DATASETS:
+        known = SIZES if unit.task == "cost" else DATASETS  # a cost needs the size of the images alone
+        if unit.dataset not in known:
             raise ValueError(
-                f"dataset must be one of {', '.join(DATASETS)}. Received: dataset={unit.dataset!r}."
-                f"{near(unit.dataset, DATASETS)}"
+                f"dataset must be one of {', '.join(known)}. Received: dataset={unit.dataset!r}."
+                f"{near(unit.dataset, known)}"
             )
         plan = recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
         if plan.augment not in ("default", *POLICIES):
