@@ -44,6 +44,7 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recip
 Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and noise. [default: 0]")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Every row so many times, at seeds one after the other.")]
 Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training images only.")]
+UpTo = Annotated[int | None, typer.Option(min=1, metavar="TOKENS", help="Leave out models that see more tokens.")]
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
@@ -148,6 +149,7 @@ def bench_command(
     models: Models = None, epochs: Epochs = None, batch_size: BatchSize = None, seed: Seed = None, seeds: Seeds = None,
     limit: Limit = None, profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False,
     dry_run: DryRun = False, as_json: AsJson = False, timeout: Timeout = None,
+    up_to: UpTo = None,
 ) -> None:
     """Train and measure models, and write tables and figures."""
     if timeout is not None and not 0 < timeout < float("inf"):
@@ -156,7 +158,7 @@ def bench_command(
         "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
         "limit": limit,
     }
-    suite = choose(suite_file, suite_name, models, settings | pairs(options), seeds)
+    suite = choose(suite_file, suite_name, models, settings | pairs(options), seeds, up_to)
     out = usable(out or Path("runs") / suite.name)
     from .bench import suites
 
@@ -167,8 +169,14 @@ def bench_command(
     raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
 
 
-def choose(suite_file: Path | None, suite_name: str | None, models: str | None, given: dict[str, Any], seeds: int | None) -> Any:
-    """The suite that a call asks for: a file, one of the package, the models named, or else the ten rows on digits."""
+def choose(
+    suite_file: Path | None, suite_name: str | None, models: str | None, given: dict[str, Any], seeds: int | None,
+    up_to: int | None = None,
+) -> Any:
+    """The suite that a call asks for: a file, one of the package, the models named, or else the ten rows on digits.
+
+    Rows of more than `up_to` tokens are left out; where None is given, a file's own limit holds.
+    """
     import keras
 
     from .bench import suites
@@ -181,6 +189,7 @@ def choose(suite_file: Path | None, suite_name: str | None, models: str | None, 
     first = given.get("seed") or 0
     common = {
         "forced": given, "backend": keras.config.backend(), "seeds": None if seeds is None else range(first, first + seeds),
+        "most": up_to,
     }
     name = given.get("dataset") or suites.DEFAULT
     if models is not None:
@@ -213,8 +222,10 @@ def show_plan(suite: Any, plans: Sequence[tuple[Any, Any]], out: Path) -> None:
     for unit, (recipe, description) in zip(suite.units, plans, strict=True):
         known = store.find(out, unit.label, unit.fingerprint)
         state = known["status"] if known else "to run"
+        work = f"{unit.dataset}, {recipe.epochs} epochs of batches of {recipe.batch_size}"
+        work = f"cost with {description.tokens:,} tokens" if unit.task == "cost" else work
         print(
-            f"  {unit.label:<30} {unit.dataset}, {recipe.epochs} epochs of batches of {recipe.batch_size}, "
+            f"  {unit.label:<30} {work}, "
             f"{description.trainable_parameters:,} parameters: {state}"
         )
 

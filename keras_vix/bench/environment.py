@@ -79,6 +79,10 @@ def device() -> str:
     """The first device that Keras will use: `cpu`, `gpu` or `tpu`."""
     import keras
 
+    if keras.config.backend() == "torch":  # Keras has no list of its devices
+        import torch
+
+        return "gpu" if torch.cuda.is_available() else "cpu"
     return keras.distribution.list_devices()[0].split(":")[0].lower()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from .runner import Listener
-from .tables import DASH, failed, fraction, one_line, seconds
+from .tables import DASH, failed, fraction, milliseconds, one_line, seconds
 
 
 def is_live(stream: IO[str]) -> bool:
@@ -19,6 +19,11 @@ def outcome(row: dict[str, Any]) -> str:
     """How a row ended, in a few words."""
     if failed(row):
         return f"{row['status']}: {one_line(row.get('message') or '')[:200]}"
+    if row.get("task") == "cost":
+        return (
+            f"{row['tokens']:,} tokens, step {milliseconds(row['train_step_seconds'])} ms, "
+            f"one image {milliseconds(row['latency_1_seconds'])} ms"
+        )
     return (
         f"test accuracy {fraction(row['test_accuracy'])}, validation {fraction(row['val_accuracy'])}, "
         f"{row['epochs']} epochs of {seconds(row['epoch_seconds'])} s"

@@ -12,12 +12,11 @@ from typing import Any
 
 from ..checks import choice, near
 from .published import STUDIES
-from .unit import Unit
+from .unit import TASKS, Unit
 
 SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic")
-HEADINGS = ("title", "description", "published", "seeds", "set", "rows")
+HEADINGS = ("title", "description", "published", "up_to", "seeds", "set", "rows")
 ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
-TASKS = ("train", "cost")
 DEFAULT = "digits"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
 MOST = 10_000  # rows that one of a file may stand for
@@ -155,6 +154,7 @@ def load(
     forced: Mapping[str, Any] | None = None,
     seeds: Sequence[int] | None = None,
     backend: str | None = None,
+    most: int | None = None,
 ) -> Suite:
     """The suite of a file.
 
@@ -163,6 +163,7 @@ def load(
         name: for the results folder; that of the file if empty.
         forced, backend: as for `make`.
         seeds: in place of the file's own; a `seed` in `forced` is in place of them too.
+        most: as for `make`, in place of the file's own `up_to`.
 
     Raises:
         ValueError, TypeError: as `read` and `make`.
@@ -179,6 +180,7 @@ def load(
         forced=forced,
         seeds=own if seeds is None else seeds,
         backend=backend,
+        most=data.get("up_to") if most is None else most,
     )
 
 
@@ -193,6 +195,7 @@ def make(
     forced: Mapping[str, Any] | None = None,
     seeds: Sequence[int] = (),
     backend: str | None = None,
+    most: int | None = None,
 ) -> Suite:
     """A suite from rows.
 
@@ -209,6 +212,7 @@ def make(
             selects these; one that none names is that of all.
         seeds: all rows at the first seed, then all at the second, and so on; none leaves each row its own.
         backend: the Keras backend of all units.
+        most: leave out rows whose models see more than so many tokens.
 
     Raises:
         ValueError, TypeError: a setting makes no sense, a checkpoint is of no earlier row, or two rows are the same.
@@ -232,7 +236,7 @@ def make(
         if unit.fingerprint in seen:
             raise ValueError(f"The rows of a suite must differ. Received: {unit.label!r} twice; change one of them.")
         seen.add(unit.fingerprint)
-    return Suite(name, title or name, tuple(units), description, published)
+    return up_to(Suite(name, title or name, tuple(units), description, published), most)
 
 
 def expand(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -307,6 +311,26 @@ def source_of(word: str, known: Mapping[str, Sequence[Unit]]) -> str:
     return found[0].fingerprint
 
 
+def up_to(suite: Suite, tokens: int | None) -> Suite:
+    """The suite without the rows whose models see more than so many tokens; None leaves it as it is.
+
+    Raises:
+        ValueError: no row is left, or `tokens` is no whole number of at least 1.
+        ValueError, TypeError: a row's model makes no sense.
+    """
+    from ..zoo import configure
+    from ..zoo.assemble import token_count
+
+    whole("up_to", tokens, 1)
+    if tokens is None:
+        return suite
+    seen = [token_count(configure(one.preset, dataset=one.dataset, profile=one.profile, **one.of_model)) for one in suite.units]
+    left = tuple(unit for unit, count in zip(suite.units, seen, strict=True) if count <= tokens)
+    if not left:
+        raise ValueError(f"up_to must leave a row. Received: up_to={tokens}; the smallest row has {min(seen)} tokens.")
+    return dataclasses.replace(suite, units=left)
+
+
 def whole(name: str, value: Any, least: int) -> None:
     """Check that a setting is left open or is a whole number of at least `least`."""
     if value is None:
@@ -330,13 +354,15 @@ def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
     from ..data import POLICIES
     from ..facts import DATASETS
     from ..train import recipe
+    from ..zoo.configure import SIZES
 
     found = []
     for unit in units:
-        if unit.dataset not in DATASETS:
+        known = SIZES if unit.task == "cost" else DATASETS  # a cost needs the size of the images alone
+        if unit.dataset not in known:
             raise ValueError(
-                f"dataset must be one of {', '.join(DATASETS)}. Received: dataset={unit.dataset!r}."
-                f"{near(unit.dataset, DATASETS)}"
+                f"dataset must be one of {', '.join(known)}. Received: dataset={unit.dataset!r}."
+                f"{near(unit.dataset, known)}"
             )
         plan = recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
         if plan.augment not in ("default", *POLICIES):

@@ -1,4 +1,4 @@
-"""One unit of work: train a preset on a data set with a seed, evaluate it, and measure it, giving one row.
+"""One unit of work: a preset, a data set and a seed, and the process that measures it, giving one row.
 
 `python -m keras_vix.bench.unit RESULT.json` reads a unit as JSON from standard input, writes the row to the file, and
 prints its progress as JSON lines; the runner starts one such process for each unit.
@@ -8,19 +8,18 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import math
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
-from .environment import environment, without_home
+from .environment import without_home
 from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
+TASKS = ("train", "cost")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,23 +90,8 @@ class Unit:
 LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-4:]}
 
 
-def best_epoch(curves: Mapping[str, Sequence[float | None]], by: str = "val_accuracy") -> int | None:
-    """The epoch (from 1) with the best value of a curve; ties go to the lower `val_ce`, then to the earlier epoch.
-
-    The best is the highest value, or the lowest for a loss or cross-entropy; epochs without a number never win.
-    """
-    sign = 1.0 if by.endswith(("loss", "ce")) else -1.0
-    tie = curves.get("val_ce") or [None] * len(curves[by])
-    keys = [
-        (sign * value, math.inf if ce is None or math.isnan(ce) else ce, epoch)
-        for epoch, (value, ce) in enumerate(zip(curves[by], tie, strict=False), 1)
-        if value is not None and math.isfinite(value)
-    ]
-    return min(keys)[2] if keys else None
-
-
 def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
-    """Train, evaluate and time one unit in this process.
+    """Measure one unit in this process.
 
     Args:
         unit: what to measure.
@@ -120,37 +104,21 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
 
     Raises:
         ValueError, TypeError: the unit makes no sense.
+        Whatever stops a training.
     """
-    surroundings = environment()
-    import keras
+    if unit.task not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}. Received: task={unit.task!r}.")
+    if unit.deterministic:
+        from .determinism import enable
 
-    from .. import build, describe
-    from ..data import load
-    from ..train import compile as compile_model, recipe as make_recipe
-    from . import weights
+        enable()
+    if unit.task == "cost":
+        from .cost import cost
 
-    keras.utils.set_random_seed(unit.seed)
-    recipe = make_recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
-    data = load(unit.dataset, seed=unit.seed, limit=unit.limit)
-    description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
-    model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
-    begun = weights.begin(unit, model)
-    compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
-    history, timing = train(model, data, recipe, unit.seed, progress)
-    row = (
-        identity(unit)
-        | begun
-        | sizes(data, recipe)
-        | description_figures(description)
-        | history_figures(history)
-        | timing_figures(timing)
-        | final_figures(model, data, recipe)
-        | machine_figures(surroundings)
-        | {"jit_compile": bool(model.jit_compile), "recipe": store.plain(dataclasses.asdict(recipe))}
-    )
-    if row["status"] == "done":
-        weights.keep(unit, model)
-    return row
+        return cost(unit, progress)
+    from .measure import trained
+
+    return trained(unit, progress)
 
 
 def identity(unit: Unit) -> dict[str, Any]:
@@ -166,150 +134,43 @@ def identity(unit: Unit) -> dict[str, Any]:
         "profile": unit.profile,
         "seed": unit.seed,
         "m": unit.overrides.get("m"),
+        "task": unit.task,
         "init": "checkpoint" if unit.start else "scratch",
+        "devices": unit.devices,
+        "deterministic": unit.deterministic,
     }
-
-
-def train(model: Any, data: Any, recipe: Any, seed: int, progress: Progress) -> tuple[dict[str, list], Any]:
-    """Fit the model by the recipe; returns the curves and the Timing callback."""
-    import keras
-
-    from ..data import batches
-    from ..train.timing import Timing
-
-    training = feed(data, recipe, seed)
-    validation = batches(data.validation, recipe.batch_size)
-    timing = Timing(images=training.images)
-    begin = time.perf_counter()
-    progress({"event": "started", "epochs": recipe.epochs, "steps": len(training)})
-
-    def report(epoch: int, logs: dict[str, float]) -> None:
-        progress({
-            "event": "epoch", "epoch": epoch + 1, "epochs": recipe.epochs, "val_accuracy": logs.get("val_accuracy"),
-            "epoch_seconds": timing.epochs[-1]["total_seconds"], "elapsed": time.perf_counter() - begin,
-        })
-
-    callbacks = [timing, keras.callbacks.TerminateOnNaN(), keras.callbacks.LambdaCallback(on_epoch_end=report)]
-    history = model.fit(
-        training, validation_data=validation, epochs=recipe.epochs, callbacks=callbacks, verbose=0
-    ).history
-    return {key: [float(value) for value in values] for key, values in history.items()}, timing
-
-
-def feed(data: Any, recipe: Any, seed: int) -> Any:
-    """The training batches of a recipe."""
-    from ..data import batches, policy_for
-
-    policy = policy_for(data.facts) if recipe.augment == "default" else recipe.augment
-    return batches(
-        data.train, recipe.batch_size, shuffle=True, augment=policy, seed=seed, facts=data.facts,
-        repeats=recipe.repeats, repeat_all=recipe.repeat_all,
-    )  # fmt: skip
-
-
-def sizes(data: Any, recipe: Any) -> dict[str, Any]:
-    """How many images, and how they were batched."""
-    counts = {f"{part}_images": len(getattr(data, part).y) for part in ("train", "validation", "test")}
-    return counts | {"batch_size": recipe.batch_size, "planned_epochs": recipe.epochs}
-
-
-def description_figures(description: Any) -> dict[str, Any]:
-    """What `describe` says of the model: parameters, tokens, multiply-adds, configuration, and `m`."""
-    names = ("trainable_parameters", "published_parameters", "published_megabytes", "tokens", "multiply_adds", "source")
-    config = description.config
-    config = store.plain(config if isinstance(config, Mapping) else dataclasses.asdict(config))
-    rank = config.get("m", config.get("options", {}).get("m"))
-    return {name: getattr(description, name) for name in names} | {"config": config, "m": rank}
-
-
-def history_figures(curves: Mapping[str, list[float]]) -> dict[str, Any]:
-    """The last value of each curve, the best epoch, and whether the run diverged."""
-    last = {
-        name: curves[key][-1] for name, key in (
-            ("train_accuracy", "accuracy"), ("train_loss", "loss"), ("train_ce", "ce"),
-            ("val_accuracy", "val_accuracy"), ("val_loss", "val_loss"), ("val_ce", "val_ce"),
-        )
-    }
-    best = best_epoch(curves)
-    diverged = not all(math.isfinite(value) for values in curves.values() for value in values)
-    return last | {
-        "status": "nan" if diverged else "done",
-        "message": f"the loss was not a number in epoch {len(curves['loss'])}" if diverged else "",
-        "epochs": len(curves["loss"]),
-        "best_epoch": best,
-        "best_val_accuracy": curves["val_accuracy"][best - 1] if best else None,
-        "history": dict(curves),
-    }
-
-
-def timing_figures(timing: Any) -> dict[str, Any]:
-    """Steady times, and the records they come from; step times as one list of seconds for each epoch."""
-    summary = timing.summary()
-    steps: list[list[float]] = [[] for _ in timing.epochs]
-    for step in timing.steps:
-        steps[step["epoch"] - 1].append(round(step["seconds"], 7))
-    return {
-        "epoch_seconds": summary["total_seconds"],
-        "train_seconds": summary["train_seconds"],
-        "validation_seconds": summary["validation_seconds"],
-        "step_seconds": summary["step_seconds"],
-        "median_step_seconds": summary["median_step_seconds"],
-        "first_step_seconds": summary["first_step_seconds"],
-        "first_epoch_seconds": summary["first_epoch_seconds"],
-        "steady_epochs": summary["steady_epochs"],
-        "slow_epochs": summary["slow_epochs"],
-        "images_per_second": summary["images_per_second"],
-        "epoch_times": timing.epochs,
-        "step_times": steps,
-    }
-
-
-def final_figures(model: Any, data: Any, recipe: Any) -> dict[str, float]:
-    """Accuracy, top-5 accuracy and cross-entropy of the final weights on the test images, which nothing before has looked at."""
-    from ..data import batches
-
-    logits = model.predict(batches(data.test, recipe.batch_size), verbose=0).astype("float64")
-    return scores(logits, data.test.y)
-
-
-def scores(logits: Any, labels: Any) -> dict[str, float]:
-    """Figures of logits `(images, classes)` and labels `(images,)`: the share whose label is the largest, or among the five
-    largest; and the mean cross-entropy. Of equal logits the first counts as the largest."""
-    import numpy as np
-
-    own = np.take_along_axis(logits, labels[:, None].astype(int), axis=1)
-    before = np.arange(logits.shape[1])[None] < labels[:, None]
-    rank = ((logits > own) | ((logits == own) & before)).sum(axis=1)
-    top = logits.max(axis=1, keepdims=True)
-    ce = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0] - own[:, 0]
-    return {"test_accuracy": float((rank < 1).mean()), "test_top5": float((rank < 5).mean()), "test_ce": float(ce.mean())}
-
-
-def machine_figures(surroundings: dict[str, Any]) -> dict[str, Any]:
-    """The environment, and from it what a table shows."""
-    names = ("backend", "cpu", "cores", "gpu")
-    shown = {name: surroundings[name] for name in names}
-    return shown | {
-        "device": surroundings["gpu"] or surroundings["device"],
-        "peak_memory_bytes": peak_memory(),
-        "busy_at_start": (surroundings["others_percent"] or 0) > 20,
-        "environment": surroundings,
-    }
-
-
-def peak_memory() -> int | None:
-    """The most memory that this process has held, in bytes; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def failure(unit: Unit, status: str, message: str) -> dict[str, Any]:
     """The row of a unit that gave no result: `error`, `killed` or `timeout`, and why."""
     return identity(unit) | {"status": status, "message": without_home(message)[-2000:]}
+
+
+def remember(curves: dict[str, list[float]], event: Mapping[str, Any]) -> None:
+    """Add what an event tells of a finished epoch to the curves so far, so that they outlive a run that does not."""
+    for key, value in event.get("logs", {}).items():
+        curves.setdefault(key, []).append(value)
+
+
+def row_of(unit: Unit, progress: Progress) -> dict[str, Any]:
+    """The row of a unit, measured in this process; an exception becomes a row that keeps the epochs before it.
+
+    Raises:
+        BrokenPipeError: nobody listens to the progress any more.
+    """
+    curves: dict[str, list[float]] = {}
+
+    def listen(event: dict[str, Any]) -> None:
+        remember(curves, event)
+        progress(event)
+
+    try:
+        return measure(unit, listen)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        row = failure(unit, "error", f"{type(error).__name__}: {error}")
+        return row | ({"history": curves} if curves else {})
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -323,12 +184,7 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            try:
-                row = measure(unit, progress)
-            except BrokenPipeError:
-                raise
-            except Exception as error:
-                row = failure(unit, "error", f"{type(error).__name__}: {error}")
+            row = row_of(unit, progress)
         store.write(Path(path), row)
         progress({"event": "done", "status": row["status"]})
     except BrokenPipeError:

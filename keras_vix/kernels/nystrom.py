@@ -71,12 +71,17 @@ class Nystrom(Kernel):
         self.built = True
 
     def call(self, q, k, v, mask=None):
-        q, k, v = promote(q), promote(k), _zero(promote(v), mask)
-        whole = self._whole(q.shape[-2], k.shape[-2])
-        out = attend(q, k, v, _rows(mask)) if whole else self._through_landmarks(q, k, v, mask)
+        v = _zero(promote(v), mask)
+        out = self.attended(q, k, v, mask)
         if self.convolution is not None:
             out = out + convolve(v, promote(ops.convert_to_tensor(self.residual)))
         return self.drop(ops.cast(out, self.compute_dtype))
+
+    def attended(self, q, k, v, mask=None):
+        """The attention alone, without the convolution of the values, in float32; masked values are to be 0 already."""
+        q, k, v = promote(q), promote(k), promote(v)
+        whole = self._whole(q.shape[-2], k.shape[-2])
+        return attend(q, k, v, _rows(mask)) if whole else self._through_landmarks(q, k, v, mask)
 
     def _through_landmarks(self, q, k, v, mask):
         sizes, alike = self._sizes(k.shape[-2]), q.shape[-2] == k.shape[-2]

@@ -115,11 +115,21 @@ class Attention(Layer):
         """Whether tokens are compressed before keys and values are made of them; rotary positions have to come first."""
         return self.kernel.compresses and self.rope is None
 
-    def _projected(self, query, key, value, mask, own, shared):
+    def project(self, query, value=None, key=None, mask=None, own=None):
+        """Queries, keys and values of all heads as a kernel sees them: `(batch, num_heads, n, width)`, keys for each head.
+
+        Arguments as in a call; `mask` is that of the keys, `own` that of the queries.
+        """
+        value = query if value is None else value
+        key = value if key is None else key
         q, k = split_heads(self._project("query", query, own), self.num_heads), self._keys_values("key", key, mask)
         v = k if self.tie_kv else self._keys_values("value", value, mask)
         if self.rope is not None:
             q, k = self.rope(q), self.rope(k)
+        return q, k, v
+
+    def _projected(self, query, key, value, mask, own, shared):
+        q, k, v = self.project(query, value, key, mask, own)
         return self.kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1), **shared)
 
     def _compressed(self, query, key, value, mask, shared):

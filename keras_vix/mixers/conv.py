@@ -87,13 +87,20 @@ class ConvAttention(Layer):
             if self.kv_stride > 1:
                 raise ValueError(f"A mask of tokens is none of keys with a stride. Received: a mask, kv_stride={self.kv_stride}.")
             x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
+        return self.attention(*self._surroundings(x, mask, training), mask=mask, training=training)
+
+    def project(self, x):
+        """As `Attention.project`, of tokens that all take part."""
+        return self.attention.project(*self._surroundings(x))
+
+    def _surroundings(self, x, mask=None, training=None):
+        """Tokens that have seen their neighbours: those of the queries, and those of keys and values."""
         reach, channels = self.conv_size // 2, x.shape[-1]
         board = ops.pad(ops.reshape(x, (-1, *self.grid, channels)), ((0, 0), (reach, reach), (reach, reach), (0, 0)))
         alive = None if mask is None else ops.reshape(mask, (-1, *self.grid))
         query = self.query_norm(self.query_conv(board), training=training, mask=alive)
         value = self.key_norm(self.key_conv(board), training=training, mask=alive)
-        query, value = (ops.reshape(x, (-1, n, channels)) for x, n in ((query, x.shape[1]), (value, self._keys())))
-        return self.attention(query, value, mask=mask, training=training)
+        return tuple(ops.reshape(y, (-1, n, channels)) for y, n in ((query, x.shape[1]), (value, self._keys())))
 
     def compute_output_shape(self, x_shape):
         return x_shape

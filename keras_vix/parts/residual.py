@@ -72,9 +72,13 @@ class Residual(Layer):
             shared["mask"] = memory_mask
         if self.norm == "post":
             return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
-        y = x if self.norm == "none" else self.layer_norm(x)
+        y = self.entering(x)
         inside = self.inner(y, *inputs, **shared)
         return (y if self.norm == "both" else x) + self._branch(y + inside if self.norm == "double" else inside)
+
+    def entering(self, x):
+        """What `inner` is called on, where `x` comes into the block."""
+        return x if self.norm in ("none", "post") else self.layer_norm(x)
 
     def _branch(self, y):
         return self.drop(y if self.scale is None else y * self.gamma)

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -28,6 +28,20 @@ def median(values: Iterable[float | None]) -> float | None:
     """The median of the values that are there; None if there is none."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
+
+
+NOISY = 0.2  # of a spread: above it a median says little
+
+
+def spread(seconds: Sequence[float]) -> float | None:
+    """How much times scatter: the range between their quartiles over their median; None for fewer than four.
+
+    0.02 is a quiet machine; `NOISY` is where tables begin to say so.
+    """
+    if len(seconds) < 4:
+        return None
+    low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    return (high - low) / middle if middle > 0 else None
 
 
 class Timing(keras.callbacks.Callback):
@@ -138,7 +152,8 @@ class Timing(keras.callbacks.Callback):
 
         If there is one epoch only, it is used as the steady one after its first step has been replaced by its median
         step (where steps were timed), and `steady_epochs` is 0 to say so. `slow_epochs` lists steady epochs that took
-        more than twice the median: something else was using the machine, or it slept.
+        more than twice the median: something else was using the machine, or it slept. `step_spread` is how much the
+        steps of the steady epochs scatter (see `spread`), the compiling step apart.
 
         Raises:
             ValueError: no epoch has ended yet.
@@ -154,10 +169,17 @@ class Timing(keras.callbacks.Callback):
             "first_step_seconds": self.epochs[0]["first_step_seconds"],
             "first_epoch_seconds": self.epochs[0]["total_seconds"],
             **middle,
+            "step_spread": spread(self._steady_steps()),
             "slow_epochs": [
                 epoch["epoch"] for epoch in steady if epoch["total_seconds"] > 2 * middle["total_seconds"]
             ],
         }
+
+    def _steady_steps(self) -> list[float]:
+        """Seconds of each step that the steady figures rest on; of a single epoch all but the first."""
+        if len(self.epochs) == 1:
+            return [step["seconds"] for step in self.steps[1:]]
+        return [step["seconds"] for step in self.steps if step["epoch"] > 1]
 
 
 STEADY = (

@@ -1,5 +1,7 @@
 """From a record to a Keras model: the only place that wires layers."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -47,6 +49,12 @@ def assemble(config: Config, name: str) -> keras.Model:
     model = keras.Model(image, x, name=name)
     initialise(model, config.init)
     return model
+
+
+def token_count(config: Config) -> int:
+    """Tokens that the first block would see, prefix included, without making any block."""
+    image = keras.Input(config.input_shape)
+    return math.prod(make(config, "embed", **config.at(0), seed=seed_of(config))(image).shape[1:3]) + config.prefix
 
 
 def make(config: Config, axis: str, name: str | None = None, **offered):

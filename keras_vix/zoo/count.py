@@ -18,6 +18,11 @@ def trainable_parameters(model: keras.Model) -> int:
     return sum(math.prod(w.shape) for w in model.trainable_weights)
 
 
+def constant_parameters(model: keras.Model) -> int:
+    """Numbers that a model holds and training by gradients does not move: random projections, running statistics."""
+    return sum(math.prod(w.shape) for w in model.non_trainable_weights if keras.backend.is_float_dtype(w.dtype))
+
+
 def published_parameters(model: keras.Model, counting: str) -> int:
     """The source's own way of counting.
 

@@ -3,8 +3,11 @@
 import dataclasses
 import textwrap
 
+import keras
+
 from .. import checks
 from .assemble import assemble
+from .config import Config
 from .configure import configure, find
 from .count import (
     binary_multiply_adds,
@@ -88,9 +91,13 @@ def describe(preset: str, *, dataset: str | None = None, profile: str = "default
     Raises:
         TypeError, ValueError: as `keras_vix.build`.
     """
-    row = find(preset)
     config = configure(preset, dataset=dataset, profile=profile, **overrides)
-    model = assemble(config, preset)
+    return describe_built(preset, config, assemble(config, preset))
+
+
+def describe_built(preset: str, config: Config, model: keras.Model) -> Description:
+    """The same record of a model that is there already, made of `config`."""
+    row = find(preset)
     published = published_parameters(model, row.counting)
     return Description(
         name=preset,

@@ -8,9 +8,9 @@ import pytest
 import samples
 
 from keras_vix.bench import published, suites
+from keras_vix.bench.scores import scores
 from keras_vix.bench.studies import columbia_2024, ieor_2023
 from keras_vix.bench.studies.study import DATASETS, matching, read
-from keras_vix.bench.unit import scores
 
 STUDY = "hybrid_xformers_2022"
 

@@ -70,7 +70,11 @@ BLOCKS = {"profile": "reference"}
         ("linformer", {"m": 32}, "cifar10", 88.6),  # projected after the keys and values, as published: 132.1
         ("transformer_global", {}, "mnist", 41.9),
         ("performer_softmax", {"m": 16}, "mnist", 38.5),
+        ("performer_softmax", {"m": 32}, "mnist", 45.0),
+        ("performer_softmax", {"m": 64}, "mnist", 57.8),
         ("performer_relu", {"m": 128}, "mnist", 83.5),
+        ("performer_exp", {}, "cifar10", 132.1),
+        ("performer_exp", {}, "mnist", 45.0),
     ],
 )
 def test_multiply_adds_of_the_blocks(name, options, dataset, millions):
@@ -79,6 +83,13 @@ def test_multiply_adds_of_the_blocks(name, options, dataset, millions):
     model = assemble(config, name)
     blocks = sum(layer.multiply_adds(tuple(layer.output.shape[1:])) for layer in model.layers if "block" in layer.name)
     assert 0.999 <= blocks / (millions * 1e6) <= 1.01
+
+
+@pytest.mark.parametrize("dataset, millions", [("cifar10", 28), ("mnist", 21)])
+def test_multiply_adds_of_windows_and_merging(dataset, millions):
+    model = assemble(configure("transformer_local", dataset=dataset, profile="reference"), "model")
+    stages = [layer for layer in model.layers if layer.name.startswith("stage")]
+    assert round(sum(layer.multiply_adds(tuple(layer.input.shape[1:])) for layer in stages) / 1e6) == millions
 
 
 def test_multiply_adds_by_hand():

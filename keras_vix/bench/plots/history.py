@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ..tables import Row
-from ..unit import best_epoch
+from ..scores import best_epoch
 from .looks import (
     FAINT, INK, SIZE, SMALL, TRAINING, VALIDATION, WIDTH, darker, families, new_figure, paler, shades, style, whole_epochs,
 )  # fmt: skip

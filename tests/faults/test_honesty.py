@@ -1,0 +1,53 @@
+"""The rules of an honest table that need processes and a quiet machine (`make test-faults`)."""
+
+import statistics
+
+import pytest
+
+from keras_vix.bench import runner, unit
+from keras_vix.train.timing import NOISY
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
+PRESETS = ("transformer_global", "performer_relu", "linformer")
+
+
+def units():
+    """Three models for some seconds each."""
+    return [unit.Unit(preset, epochs=6, overrides={"depth": 2}) for preset in PRESETS]
+
+
+def medians(rows, key="median_step_seconds"):
+    """The figure of each model, `{preset: seconds}`."""
+    assert [row["status"] for row in rows] == ["done"] * len(rows)
+    return {row["preset"]: row[key] for row in rows}
+
+
+def test_b4_the_order_of_the_rows_changes_no_time(tmp_path):
+    """A, B, C and C, B, A in turn, three times each: medians within 10 %."""
+    found = {1: [], -1: []}
+    for turn in range(3):
+        for order in (1, -1):
+            found[order].append(medians(runner.run(units()[::order], tmp_path / f"{turn}{order}")))
+    for preset in PRESETS:
+        there, back = (statistics.median(one[preset] for one in found[order]) for order in (1, -1))
+        assert there == pytest.approx(back, rel=0.10), preset
+
+
+def test_b9_a_run_again_agrees_or_says_that_it_is_noisy(tmp_path):
+    rows = [runner.run(units()[:1], tmp_path / str(turn))[0] for turn in range(2)]
+    first, second = (row["median_step_seconds"] for row in rows)
+    noisy = any(row["step_spread"] > NOISY or row["busy_at_start"] for row in rows)
+    assert noisy or first == pytest.approx(second, rel=0.05)
+
+
+def test_b3_a_row_agrees_with_an_outside_stop_watch():
+    """Epochs as the progress tells them, on a clock of its own: the sum of the row's epochs within 2 %."""
+    import time
+
+    moments = []
+    one = unit.Unit("transformer_global", epochs=6, overrides={"depth": 2})
+    row = unit.row_of(one, lambda event: moments.append((event["event"], time.monotonic_ns() / 1e9)))
+    laps = [moment for event, moment in moments if event == "epoch"]
+    assert row["status"] == "done"
+    ours = sum(epoch["total_seconds"] for epoch in row["epoch_times"][1:])
+    assert ours == pytest.approx(laps[-1] - laps[0], rel=0.02)
