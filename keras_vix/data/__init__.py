@@ -4,7 +4,7 @@ from .batches import Batches, batches
 from .catalogue import DatasetUnavailable
 from .layer import Augment
 from .policies import POLICIES, Policy, policy_for
-from .sources import load
+from .sources import facts_of, load
 from .splits import Data, Split
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Policy",
     "Split",
     "batches",
+    "facts_of",
     "load",
     "policy_for",
 ]
