@@ -37,7 +37,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `keras-vi
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style pattern, such as '*performer*'.")]
 SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
-Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10, cifar100 or tiny_imagenet.")]
+Dataset = Annotated[str | None, typer.Option(help="digits, cifar10, imagenette, ..., or a folder of images: see docs/data.md.")]
 Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
 Options = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                    help="An option of model or recipe; may be given again.")]
@@ -50,6 +50,9 @@ Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training 
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
+DataNames = Annotated[list[str] | None, typer.Option("--data", metavar="NAME", help="Look through a data set for damage; may "
+                                                      "be given again.")]
+Redownload = Annotated[bool, typer.Option("--redownload", help="Prepare a damaged set of --data anew.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a row may take, its start included.")]
 
 
@@ -296,13 +299,19 @@ def report_command(folder: Results) -> None:
 
 
 @app.command("doctor")
-def doctor_command() -> None:
-    """Check the installation: packages, backend, data, one training step."""
+def doctor_command(data: DataNames = None, redownload: Redownload = False, as_json: AsJson = False) -> None:
+    """Check the installation: packages, backend, data, disks, one training step; and with --data whole data sets."""
+    from .bench import store
     from .bench.doctor import examine
 
-    healthy = True
-    for finding in examine():
-        healthy &= finding.good is not False
-        mark = {True: "ok  ", False: "FAIL", None: "note"}[finding.good]
-        print(f"{mark} {finding.what}: {finding.words}", flush=True)
-    raise typer.Exit(0 if healthy else 1)
+    if redownload and not data:
+        raise ValueError("--redownload is for the sets of --data. Received: --redownload without --data NAME.")
+    findings = []
+    for finding in examine(data or (), redownload):
+        findings.append(finding)
+        if not as_json:
+            mark = {True: "ok  ", False: "FAIL", None: "note"}[finding.good]
+            print(f"{mark} {finding.what}: {finding.words}", flush=True)
+    if as_json:
+        print(store.to_json([finding._asdict() for finding in findings]), end="")
+    raise typer.Exit(1 if any(finding.good is False for finding in findings) else 0)

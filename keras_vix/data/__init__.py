@@ -6,6 +6,7 @@ from .layer import Augment
 from .policies import POLICIES, Policy, policy_for
 from .sources import facts_of, load
 from .splits import Data, Split
+from .verify import Verdict, verify
 
 __all__ = [
     "Augment",
@@ -15,8 +16,10 @@ __all__ = [
     "POLICIES",
     "Policy",
     "Split",
+    "Verdict",
     "batches",
     "facts_of",
     "load",
     "policy_for",
+    "verify",
 ]

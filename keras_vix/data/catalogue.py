@@ -13,7 +13,7 @@ from ..facts import DATASETS, Facts
 from . import cache
 from .archives import find_parts, read_parts
 from .imagenet import NAMES as IMAGENET, TFDS_NAME, class_list, find_folder, read_imagenet
-from .prepared import read_prepared
+from .prepared import mend, read_prepared
 from .splits import Split
 from .tiny_imagenet import NAME as TINY, find, places, read_tiny_imagenet
 
@@ -123,7 +123,11 @@ def _builder(tfds: ModuleType, name: str, folder: Path, download: bool) -> Any:
     # Reading off the folder needs neither the network nor the right to write, unlike asking for the builder by name.
     found = prepared_folder(folder, name)
     if found:
-        return tfds.builder_from_directory(str(found))
+        try:
+            return tfds.builder_from_directory(str(found))
+        except Exception as error:  # TFDS lets whatever its parsers raise through
+            said = f"{type(error).__name__}: {error}"
+            raise ValueError(f"A prepared data set is needed. Received: {str(found)!r} ({said}). {mend(name, found)}") from error
     _check_known(tfds, name)
     if not download:
         raise DatasetUnavailable(_unavailable(name, folder, "download=False"))

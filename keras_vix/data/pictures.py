@@ -2,7 +2,9 @@
 
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import ModuleType
 from typing import Protocol, Self
 
@@ -132,7 +134,7 @@ class Pictures(Lazy):
             block = np.empty((len(names[part]), *self._shape), np.uint8) if self._size else x[part]
             for place, name in zip(block, names[part].tolist()):
                 content = self.tree.read(name, self._limit)
-                place[...] = decode(pillow, content, self._shape, self.tree.where(name), self._formats, self._exact)
+                place[...] = decode(pillow, content, self._shape, partial(self.tree.where, name), self._formats, self._exact)
             if self._size:
                 x[part] = resize(block, self._size)
 
@@ -183,7 +185,7 @@ def decode(
     pillow: ModuleType,
     content: bytes,
     shape: tuple[int, int, int],
-    where: str,
+    where: Callable[[], str],
     formats: tuple[str, ...] = ("JPEG",),
     exact: bool = True,
 ) -> np.ndarray:
@@ -203,11 +205,11 @@ def decode(
     except pillow.UnidentifiedImageError as error:
         kinds = "" if formats == ("JPEG",) else f" ({', '.join(formats)})"
         words = f"{'An' if kinds else 'A'} {what}{kinds} is needed"
-        raise ValueError(f"{words}. Received: {where}, which is none; put the right file there.") from error
+        raise ValueError(f"{words}. Received: {where()}, which is none; put the right file there.") from error
     except damage as error:
-        raise ValueError(f"A whole {what} is needed. Received: {where} ({error}); copy it anew.") from error
+        raise ValueError(f"A whole {what} is needed. Received: {where()} ({error}); copy it anew.") from error
     if fault:
-        raise ValueError(f"{fault} is needed. Received: {where} of {size[0]} x {size[1]}.")
+        raise ValueError(f"{fault} is needed. Received: {where()} of {size[0]} x {size[1]}.")
     return pixels.reshape(shape)
 
 
@@ -224,7 +226,7 @@ def _fault(image, size: tuple[int, int], exact: bool) -> str:
 
 def _fitted(pillow: ModuleType, image, size: tuple[int, int], mode: str):
     """The largest part of the aspect of `size`, cut from the middle, resized and converted."""
-    image = image.convert(mode)
+    image = image if image.mode == mode else image.convert(mode)
     if image.size == size:
         return image
     scale = min(image.size[0] / size[0], image.size[1] / size[1])

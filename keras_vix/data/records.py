@@ -5,8 +5,11 @@ A record is its length (8 bytes), a checksum of the length (4), its content, and
 Source: TensorFlow's `tensorflow/core/lib/io/record_writer.h`; CRC-32C is Castagnoli's polynomial, RFC 3720, section 12.1.
 """
 
+import os
 import struct
+import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +18,7 @@ import numpy as np
 HEAD, TAIL = 12, 4  # bytes round a record's content
 BLOCK = 2**25  # bytes of records read and checked together
 LARGEST = 2**30  # bytes of one record; above it the length itself is wrong
+OPEN = 64  # files kept open at once; a system may allow a process no more than a few hundred
 POLYNOMIAL = 0x82F63B78
 MASK = 0xA282EAD8
 
@@ -48,26 +52,43 @@ class Records:
 
     def __init__(self, files: list[Path], index: Index, key: str) -> None:
         self.files, self.index, self.key = files, index, key
+        self._handles: dict[int, int] = {}
+        weakref.finalize(self, _close, self._handles)
 
     def read(self, number: int, limit: int) -> bytes:
         """The encoded image of one record."""
-        path, length = self.files[self.index.file[number]], int(self.index.length[number])
-        with path.open("rb", buffering=0) as file:
-            file.seek(int(self.index.offset[number]))
-            record = file.read(length)
+        length = int(self.index.length[number])
+        record = self._bytes(int(self.index.file[number]), int(self.index.offset[number]), length)
         if len(record) < length:
             raise ValueError(f"A whole record is needed. Received: {self.where(number)}, which is cut off; prepare the set anew.")
-        found = example(record, self.where(number))[self.key].bytes_list.value
+        found = example(record, partial(self.where, number))[self.key].bytes_list.value
         if len(found) != 1 or len(found[0]) > limit:
             raise ValueError(f"A record with one image of at most {limit:,} bytes is needed. Received: {self.where(number)}.")
         return found[0]
+
+    def _bytes(self, file: int, offset: int, length: int) -> bytes:
+        """A stretch of a file. Few files stay open, as opening costs as much as decoding a small image; Windows has no `pread`."""
+        if len(self.files) > OPEN or not hasattr(os, "pread"):
+            with self.files[file].open("rb", buffering=0) as stream:
+                stream.seek(offset)
+                return stream.read(length)
+        if file not in self._handles:
+            handle = os.open(self.files[file], os.O_RDONLY)
+            if self._handles.setdefault(file, handle) != handle:  # another thread was first
+                os.close(handle)
+        return os.pread(self._handles[file], length, offset)
 
     def where(self, number: int) -> str:
         """The record in words."""
         return f"'{self.files[self.index.file[number]]}', record at byte {int(self.index.offset[number]) - HEAD}"
 
 
-def example(record: bytes, where: str):
+def _close(handles: dict[int, int]) -> None:
+    for handle in handles.values():
+        os.close(handle)
+
+
+def example(record: bytes, where: Callable[[], str]):
     """The features of one record by their names.
 
     Raises:
@@ -79,7 +100,7 @@ def example(record: bytes, where: str):
     try:
         return tf_example_pb2.Example.FromString(record).features.feature
     except DecodeError as error:
-        raise ValueError(f"A record with features is needed. Received: {where} ({error}); prepare the set anew.") from error
+        raise ValueError(f"A record with features is needed. Received: {where()} ({error}); prepare the set anew.") from error
 
 
 def scan(files: list[Path], label: str) -> Index:
@@ -98,10 +119,10 @@ def scan(files: list[Path], label: str) -> Index:
         for block in blocks(path):
             labels = np.empty(len(block.start), np.int32)
             for row, (start, length) in enumerate(zip(block.start.tolist(), block.length.tolist())):
-                where = f"{str(path)!r}, record at byte {int(block.offset[row]) - HEAD}"
+                where = partial("'{}', record at byte {}".format, path, int(block.offset[row]) - HEAD)
                 values = example(block.content[start : start + length].tobytes(), where)[label].int64_list.value
                 if len(values) != 1:
-                    raise ValueError(f"A record with one label is needed. Received: {where} with {len(values)}; prepare it anew.")
+                    raise ValueError(f"A record with one label is needed. Received: {where()} with {len(values)}; prepare it anew.")
                 labels[row] = values[0]
             parts.append((np.full(len(labels), number, np.int32), block.offset, block.length, labels))
     empty = tuple(np.empty(0, kind) for kind in (np.int32, np.int64, np.int64, np.int32))
