@@ -159,6 +159,7 @@ def bench_command(
     if dry_run:
         show_plan(suite, plans, out)
         return
+    suites.check_data(suite.units)
     raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
 
 
@@ -166,13 +167,15 @@ def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -
     """The suite that a call asks for: a file, or the models named, or those of `COMPARISON`; on digits unless told otherwise."""
     import keras
 
-    from .bench import suites
+    from .bench import store, suites
 
     backend = keras.config.backend()
     if suite_file is None:
         name = given.get("dataset") or "digits"
         rows = suites.rows_of(models) if models is not None else [{"preset": name} for name in COMPARISON]
-        return suites.make(rows, name=name, title=f"Benchmark on {name}", forced=given, backend=backend)
+        # A folder of images lends its last name only: results never go into it.
+        short = Path(name).resolve().name or "folder" if os.path.exists(name) else store.slug(name)
+        return suites.make(rows, name=short, title=f"Benchmark on {name}", forced=given, backend=backend)
     if models is not None:
         raise ValueError(f"Give a suite file or --models. Received: {str(suite_file)!r} and --models {models}.")
     data = suites.read(suite_file)

@@ -29,7 +29,7 @@ class Unit:
 
     Args:
         preset: a name of the zoo.
-        dataset: a name from `keras_vix.facts.DATASETS`.
+        dataset: a name from `keras_vix.facts.DATASETS`, any other that `keras_vix.data.load` knows, or the path of a folder.
         profile: `default`, or `reference` for the settings of the publication that a preset follows.
         seed: of weights, order, augmentation, dropout and the validation split.
         epochs, batch_size: None leaves the choice to the recipe.
@@ -71,6 +71,12 @@ class Unit:
         """The unit as plain JSON values; what came later than the first results is left out where it changes nothing."""
         fields = dataclasses.asdict(self)
         return store.plain({key: value for key, value in fields.items() if key not in LATER or value != LATER[key]})
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to where `input_shape` is set; None leaves them as they come."""
+        shape = self.overrides.get("input_shape")
+        return tuple(shape[:2]) if isinstance(shape, (list, tuple)) else None
 
     @property
     def of_recipe(self) -> dict[str, Any]:
@@ -128,10 +134,10 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     from ..train import compile as compile_model, recipe as make_recipe
 
     keras.utils.set_random_seed(unit.seed)
-    recipe = make_recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
-    data = load(unit.dataset, seed=unit.seed, limit=unit.limit)
-    description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
-    model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
+    data = load(unit.dataset, seed=unit.seed, limit=unit.limit, image_size=unit.image_size)
+    recipe = make_recipe(unit.preset, data.facts, unit.profile, **unit.of_recipe)
+    description = describe(unit.preset, dataset=data.facts, profile=unit.profile, **unit.of_model)
+    model = build(unit.preset, dataset=data.facts, profile=unit.profile, compile=False, **unit.of_model)
     compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
     history, timing = train(model, data, recipe, unit.seed, progress)
     return (
@@ -155,7 +161,7 @@ def identity(unit: Unit) -> dict[str, Any]:
         "fingerprint": unit.fingerprint,
         "unit": unit.to_dict(),
         "preset": unit.preset,
-        "dataset": unit.dataset,
+        "dataset": without_home(unit.dataset),
         "profile": unit.profile,
         "seed": unit.seed,
         "m": unit.overrides.get("m"),

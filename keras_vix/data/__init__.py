@@ -2,11 +2,11 @@
 
 from .batches import Batches, batches
 from .catalogue import DatasetUnavailable
+from .damage import Verdict, verify
 from .layer import Augment
 from .policies import POLICIES, Policy, policy_for
 from .sources import facts_of, load
 from .splits import Data, Split
-from .verify import Verdict, verify
 
 __all__ = [
     "Augment",

@@ -148,22 +148,27 @@ def _check_writable(folder: Path) -> None:
         raise PermissionError(f"data_dir must be writable to download. Received: {folder}; choose another data_dir.")
 
 
-def _prepare(tfds: ModuleType, name: str, folder: Path) -> Any:
+def _prepare(tfds: ModuleType, name: str, folder: Path, anew: bool = False) -> Any:
     # Two processes that prepare one set at once would trip over each other's folders; the second finds it done.
     with cache.alone(folder, name):
         try:
-            return _download(tfds, name, folder)
+            return _download(tfds, name, folder, anew)
         except Exception as error:  # a network, a server, a checksum, a disk: TFDS lets many kinds through
             tried = f"download=True, which failed with {type(error).__name__}: {error}"
             raise DatasetUnavailable(_unavailable(name, folder, tried)) from error
 
 
-def _download(tfds: ModuleType, name: str, folder: Path) -> Any:
-    """A builder that has prepared its files; a network that fails is tried again after 1, 2 and 4 seconds."""
+def _download(tfds: ModuleType, name: str, folder: Path, anew: bool) -> Any:
+    """A builder that has prepared its files; a network that fails is tried again after 1, 2 and 4 seconds.
+
+    With `anew` files that were downloaded before are not trusted.
+    """
+    mode = {"download_mode": tfds.GenerateMode.FORCE_REDOWNLOAD}
+    options = {"download_config": tfds.download.DownloadConfig(**mode)} if anew else {}
     for pause in (*PAUSES, None):
         try:
             builder = tfds.builder(name, data_dir=str(folder))
-            builder.download_and_prepare()
+            builder.download_and_prepare(**options)
             return builder
         except Exception as error:
             if pause is None or not _of_the_network(error):
@@ -199,7 +204,7 @@ def renew(name: str, folder: Path) -> Path:
     if not found:
         _check_known(tfds, name)
         _check_writable(folder)
-        _prepare(tfds, name, folder)
+        _prepare(tfds, name, folder, anew=True)
         return prepared_folder(folder, name)
     base = re.split("[/:]", name)[0]
     _check_known(tfds, base)
@@ -208,7 +213,7 @@ def renew(name: str, folder: Path) -> Path:
     shutil.rmtree(aside, ignore_errors=True)
     os.rename(found, aside)
     try:
-        _prepare(tfds, ":".join((str(found.parent.relative_to(folder)), found.name)), folder)
+        _prepare(tfds, ":".join((str(found.parent.relative_to(folder)), found.name)), folder, anew=True)
     except BaseException:
         shutil.rmtree(found, ignore_errors=True)
         os.rename(aside, found)

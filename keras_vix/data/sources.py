@@ -90,7 +90,7 @@ def load(
     part, seed = checks.rate("validation", validation), checks.seed("seed", seed)
     if not isinstance(download, bool):
         raise TypeError(f"download must be True or False. Received: download={download!r}; give a bool.")
-    if stream not in (None, True, False):
+    if stream is not None and not isinstance(stream, bool):
         raise TypeError(f"stream must be None, True or False. Received: stream={stream!r}; leave it out.")
     wanted = _class_names(classes)
     train, test, facts = _read(source, size, data_dir, download, wanted)
