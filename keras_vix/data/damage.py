@@ -35,9 +35,9 @@ class Verdict(NamedTuple):
 def verify(name: str | os.PathLike, data_dir: str | os.PathLike | None = None, full: bool = True) -> Verdict:
     """Look for damage in a data set that is on this machine.
 
-    Of a set of TensorFlow Datasets every file must be there, hold as many records as `dataset_info.json` says, and each record
-    must fit its checksum. Large sets keep a note beside the cache once they passed, by size and time of change of each file, so that
-    the next look is short; `full` looks again. Of folders every image is decoded, or without `full` only found; of archives the
+    Of a set of TensorFlow Datasets every file must be there and hold as many records as `dataset_info.json` says, and each record
+    must fit its checksum. Once it passed, a large set keeps a note in the cache folder, by size and time of change of each file:
+    the next look is short, unless it is `full`. Of folders every image is decoded, or without `full` only found; of archives the
     checksums of their members are compared.
 
     Args:

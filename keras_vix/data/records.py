@@ -67,7 +67,7 @@ class Records:
         return found[0]
 
     def _bytes(self, file: int, offset: int, length: int) -> bytes:
-        """A stretch of a file. Few files stay open, as opening costs as much as decoding a small image; Windows has no `pread`."""
+        """A stretch of a file. Few files stay open: opening costs as much as decoding a small image. Windows has no `pread`."""
         if len(self.files) > OPEN or not hasattr(os, "pread"):
             with self.files[file].open("rb", buffering=0) as stream:
                 stream.seek(offset)
@@ -122,7 +122,7 @@ def scan(files: list[Path], label: str) -> Index:
                 where = partial("'{}', record at byte {}".format, path, int(block.offset[row]) - HEAD)
                 values = example(block.content[start : start + length].tobytes(), where)[label].int64_list.value
                 if len(values) != 1:
-                    raise ValueError(f"A record with one label is needed. Received: {where()} with {len(values)}; prepare it anew.")
+                    raise ValueError(f"A record with one label is needed. Received: {where()} with {len(values)}.")
                 labels[row] = values[0]
             parts.append((np.full(len(labels), number, np.int32), block.offset, block.length, labels))
     empty = tuple(np.empty(0, kind) for kind in (np.int32, np.int64, np.int64, np.int32))

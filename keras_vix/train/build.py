@@ -38,8 +38,8 @@ def build(
     Args:
         preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`, or `list_models(kind="sequence")`.
         dataset: a name in `keras_vix.facts.DATASETS` (`digits`, `cifar10`, `imagenet`, ...), or the facts of any other images,
-            `data.facts`: image shape, classes, pixel statistics, patch size and recipe; default the one that the preset was published for, `cifar10` or
-            `imagenet`. For other images give `input_shape` and `classes`.
+            `data.facts`: image shape, classes, pixel statistics, patch size and recipe; default the one that the preset was
+            published for, `cifar10` or `imagenet`. For other images give `input_shape` and `classes`.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         compile: whether to compile after the preset's recipe.
         steps: training steps altogether, for recipes with a schedule; without them the learning rate is constant, a third of the
