@@ -50,7 +50,7 @@ Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training 
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
-DataNames = Annotated[list[str] | None, typer.Option("--data", metavar="NAME", help="Look a data set through; may be given again.")]
+DataNames = Annotated[list[str] | None, typer.Option("--data", metavar="NAME", help="Look a data set through; repeatable.")]
 Redownload = Annotated[bool, typer.Option("--redownload", help="Prepare a damaged set of --data anew.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a row may take, its start included.")]
 
