@@ -33,7 +33,7 @@ Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style
 SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
 SuiteName = Annotated[str | None, typer.Option("--suite", help="An experiment of the package, as `keras-vix suites` prints it.")]
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
-Dataset = Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10, cifar100 or tiny_imagenet.")]
+Dataset = Annotated[str | None, typer.Option(help="digits, cifar10, imagenette, ..., or a folder of images: see docs/data.md.")]
 Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
 Options = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                    help="An option of model or recipe; may be given again.")]
@@ -48,6 +48,8 @@ UpTo = Annotated[int | None, typer.Option(min=1, metavar="TOKENS", help="Leave o
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
+DataNames = Annotated[list[str] | None, typer.Option("--data", metavar="NAME", help="Look a data set through; repeatable.")]
+Redownload = Annotated[bool, typer.Option("--redownload", help="Prepare a damaged set of --data anew.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a row may take, its start included.")]
 
 
@@ -166,6 +168,7 @@ def bench_command(
     if dry_run:
         show_plan(suite, plans, out)
         return
+    suites.check_data(suite.units)
     raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
 
 
@@ -179,7 +182,7 @@ def choose(
     """
     import keras
 
-    from .bench import suites
+    from .bench import store, suites
 
     if sum(one is not None for one in (suite_file, suite_name, models)) > 1:
         raise ValueError(
@@ -192,14 +195,16 @@ def choose(
         "most": up_to,
     }
     name = given.get("dataset") or suites.DEFAULT
+    # A folder of images lends its last name only: results never go into it.
+    short = Path(name).resolve().name or "folder" if os.path.exists(name) else store.slug(name)
     if models is not None:
         rows = suites.rows_of(models)
-        return suites.make(rows, name=name, title=f"Benchmark on {name}", **common | {"seeds": common["seeds"] or ()})
+        return suites.make(rows, name=short, title=f"Benchmark on {name}", **common | {"seeds": common["seeds"] or ()})
     if suite_file is not None:
         return suites.load(suite_file, **common)
     if suite_name is not None:
         return suites.load(suites.find(suite_name), **common)
-    return suites.load(suites.find(suites.DEFAULT), name=name, **common)
+    return suites.load(suites.find(suites.DEFAULT), name=short, **common)
 
 
 def usable(out: Path) -> Path:
@@ -320,13 +325,19 @@ def report_command(folder: Results) -> None:
 
 
 @app.command("doctor")
-def doctor_command() -> None:
-    """Check the installation: packages, backend, data, one training step."""
+def doctor_command(data: DataNames = None, redownload: Redownload = False, as_json: AsJson = False) -> None:
+    """Check the installation: packages, backend, data, disks, one training step; and with --data whole data sets."""
+    from .bench import store
     from .bench.doctor import examine
 
-    healthy = True
-    for finding in examine():
-        healthy &= finding.good is not False
-        mark = {True: "ok  ", False: "FAIL", None: "note"}[finding.good]
-        print(f"{mark} {finding.what}: {finding.words}", flush=True)
-    raise typer.Exit(0 if healthy else 1)
+    if redownload and not data:
+        raise ValueError("--redownload is for the sets of --data. Received: --redownload without --data NAME.")
+    findings = []
+    for finding in examine(data or (), redownload):
+        findings.append(finding)
+        if not as_json:
+            mark = {True: "ok  ", False: "FAIL", None: "note"}[finding.good]
+            print(f"{mark} {finding.what}: {finding.words}", flush=True)
+    if as_json:
+        print(store.to_json([finding._asdict() for finding in findings]), end="")
+    raise typer.Exit(1 if any(finding.good is False for finding in findings) else 0)

@@ -1,6 +1,6 @@
 """What is known of each image data set before a single file is opened: plain data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ DATASETS: dict[str, Facts] = {
     ),
 }
 
-# A size to build models for; its images are not read here.
+# What most models of photographs are published for, and the statistics they are published with.
 IMAGENET = Facts(
     name="imagenet",
     input_shape=(224, 224, 3),
@@ -118,6 +118,17 @@ IMAGENET = Facts(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
     flip=True,
-    class_names=(),
+    class_names=(),  # they come with the images
     source="ImageNet-1k, Russakovsky et al. 2015",
 )
+
+# Photographs of many sizes, cut and resized; statistics are those of ImageNet, as models for them are usually given.
+DATASETS |= {
+    "imagenet": IMAGENET,
+    "imagenet100": replace(IMAGENET, name="imagenet100", classes=100, source="100 classes of ImageNet-1k, listed by the user"),
+    "imagenette": replace(IMAGENET, name="imagenette", classes=10, source="Imagenette, ten classes of ImageNet, fast.ai 2019"),
+    "places365_small": replace(
+        IMAGENET, name="places365_small", classes=365, source="Places365-Standard at 256 x 256, Zhou et al. 2017"
+    ),
+}
+RESIZED = ("imagenet", "imagenet100", "imagenette", "places365_small")

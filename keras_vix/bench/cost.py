@@ -31,7 +31,7 @@ def cost(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
     from ..zoo.describe import describe_built
 
     keras.utils.set_random_seed(unit.seed)
-    recipe, batch = recipe_of(unit), unit.batch_size or BATCH
+    recipe, batch = recipe_of(unit, unit.dataset), unit.batch_size or BATCH
     config = configure(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
     model = assemble(config, unit.preset)
     progress({"event": "started", "epochs": 1, "steps": 1, "batch_size": batch})

@@ -29,11 +29,11 @@ def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     from ..zoo.count import constant_parameters
 
     keras.utils.set_random_seed(unit.seed)
-    recipe = recipe_of(unit)
-    data = load(unit.dataset, seed=unit.seed, limit=unit.limit)
-    description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
-    model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
-    begun = weights.begin(unit, model)
+    data = load(unit.dataset, seed=unit.seed, limit=unit.limit, image_size=unit.image_size)
+    recipe = recipe_of(unit, data.facts)
+    description = describe(unit.preset, dataset=data.facts, profile=unit.profile, **unit.of_model)
+    model = build(unit.preset, dataset=data.facts, profile=unit.profile, compile=False, **unit.of_model)
+    begun = weights.begin(unit, model, data.facts)
     passes = inference_figures(model, recipe)
     compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
     with Peak() as peak:
@@ -59,13 +59,16 @@ def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     return row
 
 
-def recipe_of(unit: Unit) -> Recipe:
-    """The recipe of a unit; one that must repeat its bits is not compiled by XLA on TensorFlow, which cannot promise them."""
+def recipe_of(unit: Unit, facts: Any) -> Recipe:
+    """The recipe of a unit for a data set's facts, or its name.
+
+    One that must repeat its bits is not compiled by XLA on TensorFlow, which cannot promise them.
+    """
     import keras
 
     from ..train import recipe as make_recipe
 
-    recipe = make_recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
+    recipe = make_recipe(unit.preset, facts, unit.profile, **unit.of_recipe)
     if unit.deterministic and keras.config.backend() == "tensorflow":
         recipe = dataclasses.replace(recipe, jit_compile=False)
     return recipe

@@ -5,6 +5,7 @@ import importlib.resources
 import itertools
 import json
 import math
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
@@ -18,6 +19,7 @@ SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task
 HEADINGS = ("title", "description", "published", "up_to", "seeds", "set", "rows")
 ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
 DEFAULT = "digits"
+SIZE_ADVICE = "give --set input_shape=[height,width,channels], for example [96,96,3]"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
 MOST = 10_000  # rows that one of a file may stand for
 
@@ -352,24 +354,57 @@ def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
     """
     from .. import describe
     from ..data import POLICIES
-    from ..facts import DATASETS
     from ..train import recipe
-    from ..zoo.configure import SIZES
 
-    found = []
+    found, known = [], {}
     for unit in units:
-        known = SIZES if unit.task == "cost" else DATASETS  # a cost needs the size of the images alone
-        if unit.dataset not in known:
-            raise ValueError(
-                f"dataset must be one of {', '.join(known)}. Received: dataset={unit.dataset!r}."
-                f"{near(unit.dataset, known)}"
-            )
-        plan = recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
+        images = unit.dataset, unit.image_size
+        if images not in known:
+            known[images] = facts_of(*images)
+        facts = known[images]
+        plan = recipe(unit.preset, facts, unit.profile, **unit.of_recipe)
         if plan.augment not in ("default", *POLICIES):
             raise ValueError(
                 f"augment must be default or one of {', '.join(POLICIES)}. Received: augment={plan.augment!r} for "
                 f"{unit.label}.{near(plan.augment, POLICIES)}"
             )
-        description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
+        description = describe(unit.preset, dataset=facts, profile=unit.profile, **unit.of_model)
         found.append((plan, description))
     return found
+
+
+def facts_of(dataset: str, size: tuple[int, int] | None) -> Any:
+    """The facts of a data set, resized if so asked.
+
+    Raises:
+        ValueError: there is no such set, or its images cannot be used.
+        OSError, ImportError: it is not on this machine, and not to be had.
+    """
+    from .. import data
+    from ..facts import DATASETS
+
+    try:
+        return data.facts_of(dataset, image_size=size)
+    except data.DatasetUnavailable:
+        raise
+    except (ValueError, OSError) as error:
+        advice = "" if dataset in DATASETS or os.path.exists(dataset) else near(dataset, DATASETS)
+        raise ValueError(
+            f"dataset must be one of {', '.join(DATASETS)}, another of TensorFlow Datasets, or a folder of images. "
+            f"Received: dataset={dataset!r}: {str(error).replace('give image_size=(height, width)', SIZE_ADVICE)}{advice}"
+        ) from None
+
+
+def check_data(units: Sequence[Unit]) -> None:
+    """Look for damage in the data sets of some units before anything is run; what is not there yet is left to be downloaded.
+
+    Raises:
+        ValueError: a set is damaged; the message says where, and what to do.
+    """
+    from ..data import verify
+
+    for name in dict.fromkeys(unit.dataset for unit in units):
+        problems = verify(name, full=False).problems
+        if problems:
+            more = f" ({len(problems)} problems; keras-vix doctor --data {name} prints all.)" if len(problems) > 1 else ""
+            raise ValueError(f"The data set {name!r} is damaged. {problems[0]}{more}")

@@ -28,7 +28,7 @@ class Unit:
 
     Args:
         preset: a name of the zoo.
-        dataset: a name from `keras_vix.facts.DATASETS`.
+        dataset: a name from `keras_vix.facts.DATASETS`, any other that `keras_vix.data.load` knows, or the path of a folder.
         profile: `default`, or `reference` for the settings of the publication that a preset follows.
         seed: of weights, order, augmentation, dropout and the validation split.
         epochs, batch_size: None leaves the choice to the recipe.
@@ -71,6 +71,12 @@ class Unit:
         """The unit as plain JSON values; what came later than the first results is left out where it changes nothing."""
         fields = dataclasses.asdict(self)
         return store.plain({key: value for key, value in fields.items() if key not in LATER or value != LATER[key]})
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to where `input_shape` is set; None leaves them as they come."""
+        shape = self.overrides.get("input_shape")
+        return tuple(shape[:2]) if isinstance(shape, (list, tuple)) else None
 
     @property
     def of_recipe(self) -> dict[str, Any]:
@@ -130,7 +136,7 @@ def identity(unit: Unit) -> dict[str, Any]:
         "fingerprint": unit.fingerprint,
         "unit": unit.to_dict(),
         "preset": unit.preset,
-        "dataset": unit.dataset,
+        "dataset": without_home(unit.dataset),
         "profile": unit.profile,
         "seed": unit.seed,
         "m": unit.overrides.get("m"),

@@ -41,8 +41,8 @@ def keep(unit: Unit, model: Any) -> None:
         store.write_bytes(path_of(Path(folder), unit.fingerprint), path.read_bytes())
 
 
-def begin(unit: Unit, model: Any) -> dict[str, Any]:
-    """Give a new model the weights that its unit starts from.
+def begin(unit: Unit, model: Any, facts: Any) -> dict[str, Any]:
+    """Give a new model the weights that its unit starts from; both are for images of these facts.
 
     Returns:
         For the row: `transfer`, how many weights were copied, are new and were skipped; empty for a unit of its own start.
@@ -54,11 +54,11 @@ def begin(unit: Unit, model: Any) -> dict[str, Any]:
         return {}
     from ..interop import transfer
 
-    return {"transfer": transfer(source(unit.start), model).counts()}
+    return {"transfer": transfer(source(unit.start, facts), model).counts()}
 
 
-def source(fingerprint: str) -> Any:
-    """The trained model of a unit that left its weights.
+def source(fingerprint: str, facts: Any) -> Any:
+    """The trained model, for images of these facts, of a unit that left its weights.
 
     Raises:
         ValueError: its file is missing, or is none of these.
@@ -77,7 +77,7 @@ def source(fingerprint: str) -> Any:
     try:
         with h5py.File(path) as file:
             unit = Unit(**json.loads(file.attrs[UNIT]))
-        model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
+        model = build(unit.preset, dataset=facts, profile=unit.profile, compile=False, **unit.of_model)
         model.load_weights(path)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"A start needs a file of trained weights. Received: {str(path)!r}: {error}.") from None

@@ -2,9 +2,10 @@
 
 from .batches import Batches, batches
 from .catalogue import DatasetUnavailable
+from .damage import Verdict, verify
 from .layer import Augment
 from .policies import POLICIES, Policy, policy_for
-from .sources import load
+from .sources import facts_of, load
 from .splits import Data, Split
 
 __all__ = [
@@ -15,7 +16,10 @@ __all__ = [
     "POLICIES",
     "Policy",
     "Split",
+    "Verdict",
     "batches",
+    "facts_of",
     "load",
     "policy_for",
+    "verify",
 ]

@@ -1,13 +1,16 @@
 """Arrays from outside made into splits: channels last, pixels 0..255, labels int32; or an error that says why not."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
-from ..facts import DATASETS, Facts
+from ..facts import DATASETS, RESIZED, Facts
+from .pictures import Lazy
 from .splits import Split, hold_out_test
 
-CHUNK = 4096  # images summed at once in float64
+CHUNK = 2**22  # numbers summed at once in float64
+SAMPLE = 2**26  # bytes of decoded images whose statistics stand for all
 
 
 def from_arrays(arrays: tuple, name: str = "arrays") -> tuple[Split, Split, Facts]:
@@ -50,20 +53,26 @@ def measured_facts(name: str, train: Split, test: Split, source: str) -> Facts:
     return Facts(name, train.x.shape[1:], classes, mean, std, False, (), source)
 
 
-def known_facts(name: str, train: Split, test: Split, source: str) -> Facts:
-    """The facts of a listed data set after a check of the arrays against them; measured ones for any other.
+def known_facts(name: str, train: Split, test: Split, source: str, class_names: tuple[str, ...] = ()) -> Facts:
+    """The facts of a listed data set after a check of the images against them; measured ones for any other.
+
+    Images that come in many shapes are checked for their channels only, and a set whose classes have no names in the list takes
+    those that come with it.
 
     Raises:
-        ValueError: The arrays are not that data set.
+        ValueError: The images are not that data set.
     """
     if name not in DATASETS:
         return measured_facts(name, train, test, source)
     facts = DATASETS[name]
-    if train.x.shape[1:] != facts.input_shape:
+    own = slice(2, None) if name in RESIZED else slice(None)
+    if train.x.shape[1:][own] != facts.input_shape[own]:
         raise ValueError(
             f"Images of {name} must be of shape {facts.input_shape}. "
             f"Received: shape={train.x.shape[1:]} from {source}; rename the file if it holds another set."
         )
+    if class_names and not facts.class_names:
+        facts = replace(facts, classes=len(class_names), class_names=class_names)
     for label, split in (("y_train", train), ("y_test", test)):
         check_labels(label, split.y, facts.classes)
     return facts
@@ -72,14 +81,24 @@ def known_facts(name: str, train: Split, test: Split, source: str) -> Facts:
 def statistics(x: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, standard deviation) of each channel of images on the 0..255 scale, expressed on the 0..1 scale."""
     total, squares = np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
-    for start in range(0, len(x), CHUNK):
-        part = x[start : start + CHUNK].astype(np.float64) / 255
+    step = max(1, CHUNK * len(x) // x.size)
+    for start in range(0, len(x), step):
+        part = x[start : start + step].astype(np.float64) / 255
         total += part.sum(axis=(0, 1, 2))
         squares += np.square(part).sum(axis=(0, 1, 2))
     pixels = x.size / x.shape[-1]
     mean = total / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
     return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
+
+
+def sample_statistics(x: np.ndarray | Lazy) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`statistics` of images that may not be decoded yet: of all, or of as many as `SAMPLE` bytes hold, always the same ones."""
+    if not isinstance(x, Lazy):
+        return statistics(x)
+    count = min(len(x), max(1, SAMPLE * len(x) // x.nbytes))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(x))[:count])
+    return statistics(np.asarray(x[chosen]))
 
 
 def check_labels(name: str, y: np.ndarray, classes: int) -> None:

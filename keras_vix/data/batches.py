@@ -1,19 +1,23 @@
 """Batches of one split for `model.fit`: NumPy only, the same on every backend, repeatable."""
 
+import os
+
 import keras
 import numpy as np
 
 from .. import checks
 from ..facts import Facts
 from .ahead import Ahead
-from .arrays import check_labels, statistics
+from .arrays import check_labels, sample_statistics
 from .augment import NumpyKit, apply
+from .pictures import Lazy
 from .policies import Policy, find_policy
 from .regions import mix, one_hot
 from .splits import Split
 
 ORDER, NOISE, MIXING = 1, 2, 3  # streams of random numbers: none disturbs another
-LEAD = 2  # batches begun ahead, a worker
+LEAD = 2  # batches begun ahead, a worker; one where their images are still to be decoded
+MOST = 8  # workers that are not asked for
 
 
 class Batches(keras.utils.PyDataset):
@@ -41,7 +45,7 @@ class Batches(keras.utils.PyDataset):
         augment: str | Policy = "none",
         seed: int = 0,
         drop_remainder: bool = False,
-        workers: int = 1,
+        workers: int | None = None,
         facts: Facts | None = None,
         repeats: int = 1,
         repeat_all: bool = False,
@@ -50,7 +54,9 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = checks.integer("batch_size", batch_size, 1, 2**31)
         self.policy = find_policy(augment)
         self.seed = checks.seed("seed", seed)
-        self._threads = checks.integer("workers", workers, 1, 256)
+        lazy = isinstance(x, Lazy)
+        self._threads = _threads(lazy) if workers is None else checks.integer("workers", workers, 1, 256)
+        self._lead = self._threads * (1 if lazy else LEAD)
         super().__init__()
         self.x, self.y = x, y
         self.shuffle, self.drop_remainder = bool(shuffle), bool(drop_remainder)
@@ -83,7 +89,7 @@ class Batches(keras.utils.PyDataset):
         epoch = self.epoch
         if self._ahead is None:
             return self._make((epoch, index))
-        last = min(index + 1 + LEAD * self._threads, len(self))
+        last = min(index + 1 + self._lead, len(self))
         return self._ahead.get((epoch, index), ((epoch, later) for later in range(index + 1, last)))
 
     def _make(self, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -91,11 +97,18 @@ class Batches(keras.utils.PyDataset):
         epoch, index = key
         chosen = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, NOISE, epoch, index])
-        x, y = apply(self.x[chosen], self.policy, rng, self._mean, self._std), self.y[chosen]
+        x, y = apply(self._images(chosen), self.policy, rng, self._mean, self._std), self.y[chosen]
         if not self.policy.mixes:
             return x, y
         kit = NumpyKit(np.random.default_rng([self.seed, MIXING, epoch, index]))
         return mix(kit, x, one_hot(kit, y, self._classes), self.policy)
+
+    def _images(self, chosen: np.ndarray) -> np.ndarray:
+        """Some images, decoded now if they were not; one thread does it where others make other batches."""
+        x = self.x[chosen]
+        if not isinstance(x, Lazy):
+            return x
+        return x.read() if self._ahead is None else x.read(threads=1)
 
     def on_epoch_end(self) -> None:
         """Keras' signal that an epoch is over: the next one has its own order and noise."""
@@ -122,7 +135,7 @@ def batches(
     augment: str | Policy = "none",
     seed: int = 0,
     drop_remainder: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     facts: Facts | None = None,
     repeats: int = 1,
     repeat_all: bool = False,
@@ -130,13 +143,14 @@ def batches(
     """Batches of one split, for `model.fit`, `evaluate` and `predict`.
 
     Args:
-        split: A `Split`, or any pair (x, y) of equal length.
+        split: A `Split`, or any pair (x, y) of equal length. Images that are not decoded yet are decoded a batch at a time.
         batch_size: Images a batch; the last one may be smaller.
         shuffle: Draw a new order each epoch.
         augment: A name in `POLICIES`, or a `Policy`.
         seed: Of order and augmentation, 0..2**32-1.
         drop_remainder: Leave out the last, smaller batch.
-        workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them.
+        workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them. None: one, or
+            for images that are still to be decoded one for each processor core, two to eight; each holds up to a batch.
         facts: Of the data set, `data.facts`: its classes, for mixed labels, and its mean and deviation, for what is erased.
             Without them both are read off this split, in which the last class must then occur.
         repeats: How often each image comes, one time after the other and each time changed anew. An epoch stays as long as it
@@ -161,7 +175,12 @@ def batches(
     )
 
 
-def _figures(policy: Policy, x: np.ndarray, y: np.ndarray, facts: Facts | None) -> tuple:
+def _threads(lazy: bool) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST, max(2, cores)) if lazy else 1
+
+
+def _figures(policy: Policy, x: np.ndarray | Lazy, y: np.ndarray, facts: Facts | None) -> tuple:
     """(classes, mean, std), each only where the policy asks for it."""
     if facts is not None and not isinstance(facts, Facts):
         raise TypeError(f"facts must be those of a data set. Received: facts={facts!r}; give data.facts.")
@@ -170,7 +189,7 @@ def _figures(policy: Policy, x: np.ndarray, y: np.ndarray, facts: Facts | None) 
         classes = facts.classes if facts else int(y.max()) + 1
         check_labels("y", y, classes)
     if policy.erase or policy.operations == "deit":
-        mean, std = (facts.mean, facts.std) if facts else statistics(x)
+        mean, std = (facts.mean, facts.std) if facts else sample_statistics(x)
     return classes, mean, std
 
 
@@ -178,7 +197,7 @@ def _check_split(split: Split) -> Split:
     if not isinstance(split, tuple) or len(split) != 2:
         kind = type(split).__name__
         raise TypeError(f"split must be a pair (x, y). Received: {kind}; give for example data.train.")
-    x, y = np.asarray(split[0]), np.asarray(split[1])
+    x, y = split[0] if isinstance(split[0], Lazy) else np.asarray(split[0]), np.asarray(split[1])
     if x.ndim != 4 or y.ndim != 1 or len(x) != len(y) or not len(x):
         raise ValueError(
             "split must hold images (n, height, width, channels) and as many labels (n,), n >= 1. "

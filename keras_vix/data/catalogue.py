@@ -2,25 +2,33 @@
 
 import os
 import re
-from collections.abc import Iterator
+import shutil
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import keras
-import numpy as np
-
 from .. import checks
 from ..facts import DATASETS, Facts
+from . import cache
 from .archives import find_parts, read_parts
-from .arrays import check_labels, known_facts, pair, statistics, with_test
-from .resize import resize
+from .imagenet import NAMES as IMAGENET, TFDS_NAME, class_list, find_folder, read_imagenet
+from .prepared import mend, read_prepared
 from .splits import Split
 from .tiny_imagenet import NAME as TINY, find, places, read_tiny_imagenet
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}(/[A-Za-z0-9][A-Za-z0-9_]{0,63})?(:\d{1,4}\.\d{1,4}\.\d{1,4})?")
-BATCH = 512  # images decoded at once
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+PAUSES = (1.0, 2.0, 4.0)  # seconds before a download is tried again
 Size = tuple[int, int]
+
+
+# By name, as these packages are there only where a download is.
+NETWORK = {
+    "builtins.ConnectionError", "builtins.TimeoutError", "http.client.HTTPException", "urllib.error.URLError",
+    "urllib3.exceptions.HTTPError", "requests.exceptions.ConnectionError", "requests.exceptions.Timeout",
+    "requests.exceptions.ChunkedEncodingError", "requests.exceptions.ContentDecodingError",
+}  # fmt: skip
 
 
 class DatasetUnavailable(FileNotFoundError):
@@ -53,7 +61,9 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_named(name: str, folder: Path, size: Size | None, download: bool) -> tuple[Split, Split, Facts]:
+def read_named(
+    name: str, folder: Path, size: Size | None, download: bool, wanted: tuple[str, ...] | None = None
+) -> tuple[Split, Split, Facts]:
     """(train, test, facts) of a set by name: from NumPy archives in `folder` if there are any, else by its own reader or TFDS.
 
     Args:
@@ -61,6 +71,7 @@ def read_named(name: str, folder: Path, size: Size | None, download: bool) -> tu
         folder: Where prepared sets lie and new ones go.
         size: (height, width) for sets whose images differ in shape.
         download: Whether the network may be used.
+        wanted: Only these classes, in this order.
 
     Raises:
         ValueError: An unknown name, or a set that is not image classification.
@@ -68,13 +79,18 @@ def read_named(name: str, folder: Path, size: Size | None, download: bool) -> tu
         ImportError: TensorFlow Datasets is needed and not installed.
     """
     parts = find_parts(folder, name)
-    if parts:
+    if parts and wanted is None:
         return read_parts(parts, name)
-    if re.split("[/:]", name)[0] == TINY:
+    if re.split("[/:]", name)[0] == TINY and wanted is None:
         return read_tiny_imagenet(_tiny_place(name, folder))
-    tfds = _tfds(name, folder)
-    _leave_accelerators_alone()
-    return _read(_builder(tfds, name, folder, download), tfds, name, size)
+    if name in IMAGENET:
+        wanted = class_list(name, folder) if wanted is None else wanted
+        place = None if prepared_folder(folder, TFDS_NAME) else find_folder(folder)
+        if place:
+            return read_imagenet(name, place, size, wanted)
+    asked = TFDS_NAME if name in IMAGENET else name
+    tfds = _tfds(asked, folder)
+    return read_prepared(_builder(tfds, asked, folder, download), tfds, name, size, folder, wanted)
 
 
 def _tfds(name: str, folder: Path) -> ModuleType:
@@ -88,20 +104,17 @@ def _tfds(name: str, folder: Path) -> ModuleType:
     return tfds
 
 
-def _leave_accelerators_alone() -> None:
-    """Keep TensorFlow off the GPU when it only reads files for another backend: it would claim all of its memory."""
-    if keras.backend.backend() == "tensorflow":
-        return
-    import tensorflow as tf
-
-    tf.config.set_visible_devices([], "GPU")
-
-
 def prepared_folder(folder: Path, name: str) -> Path | None:
-    """The folder of a prepared set, `<folder>/<name>[/<config>]/<version>`: the newest version unless one is named."""
+    """The folder of a prepared set, `<folder>/<name>[/<config>]/<version>`: the newest version unless one is named.
+
+    A name without a configuration means the only one that is there.
+    """
     base, _, wanted = name.partition(":")
-    marks = (folder / base).glob(f"{wanted or '*.*.*'}/dataset_info.json")
-    versions = [mark.parent for mark in marks if re.fullmatch(r"\d+\.\d+\.\d+", mark.parent.name)]
+    marks = list((folder / base).glob(f"{wanted or '*.*.*'}/dataset_info.json"))
+    if not marks and "/" not in base:
+        marks = list((folder / base).glob(f"*/{wanted or '*.*.*'}/dataset_info.json"))
+        marks = marks if len({mark.parents[1] for mark in marks}) == 1 else []
+    versions = [mark.parent for mark in marks if VERSION.fullmatch(mark.parent.name)]
     return max(versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
 
 
@@ -110,7 +123,11 @@ def _builder(tfds: ModuleType, name: str, folder: Path, download: bool) -> Any:
     # Reading off the folder needs neither the network nor the right to write, unlike asking for the builder by name.
     found = prepared_folder(folder, name)
     if found:
-        return tfds.builder_from_directory(str(found))
+        try:
+            return tfds.builder_from_directory(str(found))
+        except Exception as error:  # TFDS lets whatever its parsers raise through
+            said = f"{type(error).__name__}: {error}"
+            raise ValueError(f"A prepared data set is needed. Received: {str(found)!r} ({said}). {mend(name, found)}") from error
     _check_known(tfds, name)
     if not download:
         raise DatasetUnavailable(_unavailable(name, folder, "download=False"))
@@ -131,18 +148,78 @@ def _check_writable(folder: Path) -> None:
         raise PermissionError(f"data_dir must be writable to download. Received: {folder}; choose another data_dir.")
 
 
-def _prepare(tfds: ModuleType, name: str, folder: Path) -> Any:
-    from filelock import FileLock
-
+def _prepare(tfds: ModuleType, name: str, folder: Path, anew: bool = False) -> Any:
     # Two processes that prepare one set at once would trip over each other's folders; the second finds it done.
-    with FileLock(folder / f".{re.sub('[/:]', '-', name)}.lock"):
+    with cache.alone(folder, name):
         try:
-            builder = tfds.builder(name, data_dir=str(folder))
-            builder.download_and_prepare()
+            return _download(tfds, name, folder, anew)
         except Exception as error:  # a network, a server, a checksum, a disk: TFDS lets many kinds through
             tried = f"download=True, which failed with {type(error).__name__}: {error}"
             raise DatasetUnavailable(_unavailable(name, folder, tried)) from error
-    return builder
+
+
+def _download(tfds: ModuleType, name: str, folder: Path, anew: bool) -> Any:
+    """A builder that has prepared its files; a network that fails is tried again after 1, 2 and 4 seconds.
+
+    With `anew` files that were downloaded before are not trusted.
+    """
+    mode = {"download_mode": tfds.GenerateMode.FORCE_REDOWNLOAD}
+    options = {"download_config": tfds.download.DownloadConfig(**mode)} if anew else {}
+    for pause in (*PAUSES, None):
+        try:
+            builder = tfds.builder(name, data_dir=str(folder))
+            builder.download_and_prepare(**options)
+            return builder
+        except Exception as error:
+            if pause is None or not _of_the_network(error):
+                raise
+        time.sleep(pause)
+
+
+def _of_the_network(error: BaseException) -> bool:
+    """Whether an error, or what it came from, is one of a connection that another try may not meet."""
+    if isinstance(error, FileNotFoundError):
+        return False
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+    if kinds & NETWORK:
+        return True
+    return error.__cause__ is not None and _of_the_network(error.__cause__)
+
+
+def renew(name: str, folder: Path) -> Path:
+    """Prepare a set anew, from a fresh download; what was there comes back if that fails.
+
+    Returns:
+        The folder of the set.
+
+    Raises:
+        ValueError: not a set of TensorFlow Datasets.
+        DatasetUnavailable: it cannot be downloaded or prepared.
+    """
+    if check_name(name) in (TINY, "digits") or find_parts(folder, name):
+        raise ValueError(f"A set that TensorFlow Datasets downloads is needed. Received: {name!r}; copy it anew yourself.")
+    name = TFDS_NAME if name in IMAGENET else name
+    tfds = _tfds(name, folder)
+    found = prepared_folder(folder, name)
+    if not found:
+        _check_known(tfds, name)
+        _check_writable(folder)
+        _prepare(tfds, name, folder, anew=True)
+        return prepared_folder(folder, name)
+    base = re.split("[/:]", name)[0]
+    _check_known(tfds, base)
+    _check_writable(folder)
+    aside = found.parent / f"{found.name}.damaged"
+    shutil.rmtree(aside, ignore_errors=True)
+    os.rename(found, aside)
+    try:
+        _prepare(tfds, ":".join((str(found.parent.relative_to(folder)), found.name)), folder, anew=True)
+    except BaseException:
+        shutil.rmtree(found, ignore_errors=True)
+        os.rename(aside, found)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+    return found
 
 
 def _unavailable(name: str, folder: Path, tried: str) -> str:
@@ -166,79 +243,3 @@ def _tiny_place(name: str, folder: Path) -> Path:
             f"{str(folder)!r}; looked for {tried}. Put the original tiny-imagenet-200.zip there, or the folder that is in it."
         )
     return found
-
-
-def _read(builder: Any, tfds: ModuleType, name: str, size: Size | None) -> tuple[Split, Split, Facts]:
-    image, label = _columns(builder.info.features, tfds, name)
-    shape = _shape(builder.info.features[image].shape, name, size)
-    splits = builder.info.splits
-    if "train" not in splits:
-        raise ValueError(f"A data set with a train split is needed. Received: {name!r} with {', '.join(splits)}.")
-    own = next((part for part in ("test", "validation") if part in splits), None)
-    train = _read_split(builder, "train", (image, label), shape)
-    test = _read_split(builder, own, (image, label), shape) if own else None
-    train, test = with_test(train, test)
-    return train, test, _facts(builder, name, builder.info.features[label], train, test)
-
-
-def _columns(features: Any, tfds: ModuleType, name: str) -> tuple[str, str]:
-    """The names of the uint8 image and the label among a set's features: the usual ones, or the only ones."""
-    images = [key for key, f in features.items() if isinstance(f, tfds.features.Image) and f.np_dtype == np.uint8]
-    labels = [key for key, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
-    columns = [
-        usual if usual in found else found[0]
-        for usual, found in (("image", images), ("label", labels))
-        if usual in found or len(found) == 1
-    ]
-    if len(columns) != 2:
-        raise ValueError(
-            "A set with one uint8 image and one class label is needed. "
-            f"Received: {name!r} with features {', '.join(features)}; load its arrays yourself and pass them."
-        )
-    return columns[0], columns[1]
-
-
-def _shape(shape: tuple[int | None, ...], name: str, size: Size | None) -> tuple[int, int, int]:
-    """The shape (h, w, c) to read images in: their own if they share one, else `size`."""
-    height, width, channels = shape
-    if height and width and channels:
-        return height, width, channels
-    if not channels or not size:
-        advice = "give image_size=(height, width)" if channels else "their channels differ, so pass arrays instead"
-        raise ValueError(f"Images of one shape are needed. Received: {name!r} with shape {shape}; {advice}.")
-    return (*size, channels)
-
-
-def _read_split(builder: Any, part: str, columns: tuple[str, str], shape: tuple[int, int, int]) -> Split:
-    count = builder.info.splits[part].num_examples
-    x, y = np.empty((count, *shape), np.uint8), np.empty(count, np.int64)
-    filled = 0
-    for images, labels in _blocks(builder, part, columns, shape):
-        block = slice(filled, filled + len(labels))
-        x[block], y[block] = images, labels
-        filled += len(labels)
-    return pair(part, x, y)
-
-
-def _blocks(
-    builder: Any, part: str, columns: tuple[str, str], shape: tuple[int, int, int]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(images, labels) in the set's own order; images of different shapes come one by one, resized."""
-    image, label = columns
-    dataset = builder.as_dataset(split=part, shuffle_files=False).map(lambda row: (row[image], row[label]))
-    if all(builder.info.features[image].shape):
-        yield from dataset.batch(BATCH).as_numpy_iterator()
-        return
-    for single, number in dataset.as_numpy_iterator():
-        yield resize(single[None], shape[:2]), number[None]
-
-
-def _facts(builder: Any, name: str, label: Any, train: Split, test: Split) -> Facts:
-    source = f"TensorFlow Datasets, {builder.info.full_name}"
-    base = name.partition(":")[0]
-    if base in DATASETS:
-        return known_facts(base, train, test, source)
-    for part, split in (("train", train), ("test", test)):
-        check_labels(f"y_{part}", split.y, label.num_classes)
-    mean, std = statistics(train.x)
-    return Facts(base, train.x.shape[1:], label.num_classes, mean, std, False, tuple(label.names or ()), source)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 
 from .. import checks
 from ..base import register
-from ..facts import Facts
+from ..facts import RESIZED, Facts
 from .schemes import SCHEMES
 
 
@@ -132,6 +132,7 @@ BY_DATASET: dict[str, str] = {
     "fashion_mnist": "fashion",
     "cifar10": "cifar",
     "cifar100": "cifar",
+    **dict.fromkeys(RESIZED, "crop"),
 }
 
 

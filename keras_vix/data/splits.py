@@ -14,7 +14,7 @@ LIMIT, VALIDATION, TEST = 1, 2, 3
 class Split(NamedTuple):
     """Images `x` (n, height, width, channels), pixels 0..255, and labels `y` (n,), int32.
 
-    Readers may put `Pictures`, not decoded yet, in the place of `x`; what `load` returns holds arrays.
+    `x` may be images that are not decoded yet, of which `x[chosen]` takes some and `np.asarray` decodes: see `load`, `stream`.
     """
 
     x: np.ndarray

@@ -65,8 +65,8 @@ def _top(tree: Tree) -> str:
         if IDS in tree.names(top):
             return top
     raise ValueError(
-        f"{IDS} is needed, beside train/ and val/ as in the zip of Tiny ImageNet. "
-        f"Received: {str(tree.path)!r}, which holds none, nor {FOLDER}/{IDS}; give a folder or zip of that layout."
+        f"{IDS} is needed, beside train/ and val/ as in the zip of Tiny ImageNet; or images in folders of their classes. "
+        f"Received: {str(tree.path)!r}, which holds neither that, nor {FOLDER}/{IDS}; give a folder or zip of such a layout."
     )
 
 

@@ -1,8 +1,10 @@
 """Read-only access to many small files in a folder, or in a zip that is never unpacked: one interface for both."""
 
+import os
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -26,6 +28,10 @@ class Tree(ABC):
     @abstractmethod
     def names(self, folder: str) -> list[str]:
         """The files directly in a folder (`""` for the topmost), sorted; none when there is no such folder."""
+
+    @abstractmethod
+    def folders(self, folder: str) -> list[str]:
+        """The folders directly in a folder, sorted, without hidden ones; none when there is no such folder."""
 
     @abstractmethod
     def read(self, name: str, limit: int) -> bytes:
@@ -57,14 +63,23 @@ class Folder(Tree):
     """The files of a folder on disk."""
 
     def names(self, folder: str) -> list[str]:
-        place = self._place(folder) if folder else self.path
-        return sorted(file.name for file in place.iterdir() if file.is_file()) if place.is_dir() else []
+        return self._listed(folder, os.DirEntry.is_file)
+
+    def folders(self, folder: str) -> list[str]:
+        return [name for name in self._listed(folder, os.DirEntry.is_dir) if not name.startswith(".")]
 
     def read(self, name: str, limit: int) -> bytes:
         with self._place(name).open("rb") as file:
             content = file.read(limit + 1)
         _check_size(self.where(name), len(content), limit)
         return content
+
+    def _listed(self, folder: str, kind: Callable[[os.DirEntry], bool]) -> list[str]:
+        place = self._place(folder) if folder else self.path
+        if not place.is_dir():
+            return []
+        with os.scandir(place) as entries:
+            return sorted(entry.name for entry in entries if kind(entry))
 
     def _place(self, name: str) -> Path:
         if not all(plain(part) for part in name.split("/")):
@@ -89,6 +104,11 @@ class Zip(Tree):
 
     def names(self, folder: str) -> list[str]:
         return sorted(name for name in self._folders.get(folder, ()) if name)
+
+    def folders(self, folder: str) -> list[str]:
+        front = f"{folder}/" if folder else ""
+        found = {name[len(front) :].partition("/")[0] for name in self._folders if name.startswith(front) and name != folder}
+        return sorted(name for name in found if plain(name) and not name.startswith("."))
 
     def read(self, name: str, limit: int) -> bytes:
         member = self._archive.getinfo(name)

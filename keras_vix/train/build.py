@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from ..facts import Facts
 from ..zoo import SEQUENCES, Description, assemble, assemble_sequence, configure, configure_sequence
 from ..zoo import describe as describe_model
 from ..zoo.configure import default_dataset
@@ -18,7 +19,7 @@ STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 def build(
     preset: str,
     *,
-    dataset: str | None = None,
+    dataset: str | Facts | None = None,
     profile: str = "default",
     compile: bool = True,
     steps: int | None = None,
@@ -36,9 +37,9 @@ def build(
 
     Args:
         preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`, or `list_models(kind="sequence")`.
-        dataset: `digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `tiny_imagenet` or `imagenet`: image shape, classes,
-            pixel statistics, patch size and recipe; default the one that the preset was published for, `cifar10` or
-            `imagenet`. For other images give `input_shape` and `classes`.
+        dataset: a name in `keras_vix.facts.DATASETS` (`digits`, `cifar10`, `imagenet`, ...), or the facts of any other images,
+            `data.facts`: image shape, classes, pixel statistics, patch size and recipe; default the one that the preset was
+            published for, `cifar10` or `imagenet`. For other images give `input_shape` and `classes`.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         compile: whether to compile after the preset's recipe.
         steps: training steps altogether, for recipes with a schedule; without them the learning rate is constant, a third of the
@@ -69,7 +70,7 @@ def build(
     return compile_model(model, how, steps) if compile else model
 
 
-def describe(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Description:
+def describe(preset: str, *, dataset: str | Facts | None = None, profile: str = "default", **overrides) -> Description:
     """What `build` with the same arguments would make: sizes, tokens, multiply-adds, the whole record and its source.
 
     Args:

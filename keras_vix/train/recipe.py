@@ -4,6 +4,7 @@ import dataclasses
 from types import MappingProxyType
 
 from .. import checks
+from ..facts import Facts
 from ..zoo import find
 from .sources import SOURCES, published, source_of
 
@@ -138,7 +139,7 @@ SMALL = MappingProxyType(
 )
 
 
-def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **overrides) -> Recipe:
+def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "default", **overrides) -> Recipe:
     """The recipe of a preset for a data set and profile, with the caller's overrides.
 
     `recipe="deit"`, or another name in `SOURCES`, starts from that published recipe, whatever the preset; so does the reference
@@ -148,6 +149,7 @@ def recipe(preset: str, dataset: str = "cifar10", profile: str = "default", **ov
         TypeError, ValueError: for an unknown preset, profile or field, or a value out of range.
     """
     row = find(preset)
+    dataset = dataset.name if isinstance(dataset, Facts) else dataset
     checks.choice("profile", profile, ("default", "reference"))
     for name in overrides:
         if name not in NAMES:

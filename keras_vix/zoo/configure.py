@@ -1,6 +1,6 @@
 """From a name and overrides to a record."""
 
-from ..facts import DATASETS, IMAGENET
+from ..facts import DATASETS, IMAGENET, Facts
 from .. import checks
 from .config import AXES, Config, fields
 from .families import FAMILIES, LEAST_GRID, geometry, strides
@@ -9,7 +9,6 @@ from .presets import PRESETS, Row
 from .sequence import SEQUENCES
 
 PROFILES = ("default", "reference")
-SIZES = {**DATASETS, IMAGENET.name: IMAGENET}
 
 
 def find(preset: str) -> Row:
@@ -26,7 +25,7 @@ def find(preset: str) -> Row:
     return row
 
 
-def configure(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Config:
+def configure(preset: str, *, dataset: str | Facts | None = None, profile: str = "default", **overrides) -> Config:
     """The record of `preset` for a data set and profile, with the caller's overrides.
 
     The preset's own options follow its choices: `configure("performer_softmax", kernel="softmax")` drops `m`, because exact
@@ -34,8 +33,9 @@ def configure(preset: str, *, dataset: str | None = None, profile: str = "defaul
 
     Args:
         preset: a name of `list_models()`.
-        dataset: a known data set, or `imagenet`, for image shape, classes, pixel statistics and patch size; default the one that
-            the preset's family was published for, `cifar10` or `imagenet`. With `input_shape` and `classes` any images will do.
+        dataset: a known data set, or the facts of any other (`data.facts`), for image shape, classes, pixel statistics and patch
+            size; default the one that the preset's family was published for, `cifar10` or `imagenet`. With `input_shape` and
+            `classes` any images will do.
         profile: `default`, lean and modern, or `reference`, the closest reading of the source.
         overrides: fields of `Config` or options of the chosen parts. With a `patch` of the caller's, images keep their size
             unless `resize` is given too. A preset's own patch is for images of at least 7 patches a side; smaller images get
@@ -93,7 +93,7 @@ def _facts(dataset, default: str, overrides) -> dict:
             raise ValueError("Images of your own need `classes` beside `input_shape`. Received: no classes.")
         if default != IMAGENET.name:
             return {}
-    known = lookup(SIZES, default if dataset is None else dataset, "dataset")
+    known = dataset if isinstance(dataset, Facts) else lookup(DATASETS, default if dataset is None else dataset, "dataset")
     facts = {"input_shape": known.input_shape, "classes": known.classes, "mean": known.mean, "std": known.std}
     if "input_shape" in overrides and tuple(overrides["input_shape"])[2:] != known.input_shape[2:]:
         facts |= {"mean": (0.5,), "std": (0.5,)}

@@ -6,6 +6,7 @@ import textwrap
 import keras
 
 from .. import checks
+from ..facts import Facts
 from .assemble import assemble
 from .config import Config
 from .configure import configure, find
@@ -82,7 +83,7 @@ def _words(values: dict) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in values.items()) or "-"
 
 
-def describe(preset: str, *, dataset: str | None = None, profile: str = "default", **overrides) -> Description:
+def describe(preset: str, *, dataset: str | Facts | None = None, profile: str = "default", **overrides) -> Description:
     """A printable record of what `build` with the same arguments would make.
 
     Args:

@@ -221,8 +221,8 @@ def test_accuracy_over_m_has_a_line_for_each_family_and_a_band_for_exact_attenti
     figure.canvas.draw()
     assert not overlaps([text.get_window_extent() for text in panel.texts])
     colours = {name: look[0] for name, look in plots.families(figure_samples.ranks()).items()}
-    assert [container.lines[0].get_color() for container in panel.containers] == [colours[name] for name in
-                                                                                 ("performer_relu", "performer_softmax", "linformer")]
+    names = ("performer_relu", "performer_softmax", "linformer")
+    assert [container.lines[0].get_color() for container in panel.containers] == [colours[name] for name in names]
 
 
 def test_a_family_with_one_m_has_no_line():

@@ -54,7 +54,7 @@ def test_a_start_has_the_weights_of_its_source(twin, monkeypatch):
     trained = values(source)
     assert any(not np.array_equal(trained[role], untrained[role]) for role in trained)
     target = build(vil.preset, dataset=vil.dataset, compile=False, **vil.of_model)
-    weights.begin(vil, target)
+    weights.begin(vil, target, vil.dataset)
     found = values(target)
     assert all(np.array_equal(found[role], trained[role]) for role in trained)
     assert set(found) - set(trained) == {"stage0_block0_mixer/mixer/kernel/e", "stage0_block0_mixer/mixer/kernel/f"}
@@ -82,18 +82,18 @@ def test_nothing_is_kept_without_a_folder_or_a_wish(twin, tmp_path, monkeypatch)
 def test_missing_and_torn_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.delenv(weights.FOLDER, raising=False)
     with pytest.raises(ValueError, match="start='0123456789'.*run that unit first"):
-        weights.begin(Unit("a", start="0123456789"), None)
+        weights.begin(Unit("a", start="0123456789"), None, "digits")
     monkeypatch.setenv(weights.FOLDER, str(tmp_path))
     path = weights.path_of(tmp_path, "0123456789")
     for content in (b"", b"not a file of weights"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="0123456789.weights.h5"):
-            weights.begin(Unit("a", start="0123456789"), None)
+            weights.begin(Unit("a", start="0123456789"), None, "digits")
     path.unlink()
     with h5py.File(path, "w") as file:
         file.attrs[weights.UNIT] = "[]"
     with pytest.raises(ValueError, match="0123456789.weights.h5"):
-        weights.begin(Unit("a", start="0123456789"), None)
+        weights.begin(Unit("a", start="0123456789"), None, "digits")
 
 
 CHILD = '''

@@ -157,6 +157,14 @@ def test_not_prepared_and_not_to_be_downloaded(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch):
+    """The pauses before a download is tried again, which nobody waits for here."""
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    return slept
+
+
 class Unreachable:
     """A builder whose server does not answer."""
 
@@ -164,11 +172,11 @@ class Unreachable:
         raise ConnectionError("no route to host")
 
 
-def test_a_download_that_fails_says_what_was_tried(tmp_path, monkeypatch):
+def test_a_download_that_fails_says_what_was_tried(tmp_path, monkeypatch, pauses):
     monkeypatch.setattr(tfds, "builder", lambda name, data_dir: Unreachable())
     with pytest.raises(DatasetUnavailable, match="ConnectionError: no route to host.*copy a folder") as caught:
         load("cifar100", data_dir=tmp_path / "new")
-    assert isinstance(caught.value.__cause__, ConnectionError)
+    assert isinstance(caught.value.__cause__, ConnectionError) and pauses == [1.0, 2.0, 4.0]
 
 
 def test_preparation_happens_under_a_lock_and_is_read_at_once(tmp_path, monkeypatch):
