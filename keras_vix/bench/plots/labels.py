@@ -82,6 +82,7 @@ def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[A
         text.set_position(panel.transAxes.inverted().transform(centre))
         if distance > 14:
             made.append(draw_leader(panel, (x, y), box))
+            lines += along((x, y), nearest_in(box, (x, y)))
     return True
 
 
@@ -106,6 +107,12 @@ def free_place(x: float, y: float, width: float, height: float, frame: Any,
 def nearest_in(box: Any, point: tuple[float, float]) -> tuple[float, float]:
     """The place of a box that is nearest to a point."""
     return min(max(point[0], box.x0), box.x1), min(max(point[1], box.y0), box.y1)
+
+
+def along(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:
+    """Small boxes on the straight line between two points, for later labels to keep off it."""
+    places = [[a + share / 12 * (b - a) for a, b in zip(start, end, strict=True)] for share in range(13)]
+    return [Box(x, y, x, y).padded(2) for x, y in places]
 
 
 def crosses(point: tuple[float, float], box: Any, taken: Sequence[Any]) -> bool:
