@@ -90,7 +90,10 @@ def test_seeds_are_one_point_with_their_deviation():
 
 
 def test_no_label_lies_on_the_line_to_another():
-    figure = plots.plot_accuracy_time([row | {"epoch_seconds": 0.5 + 0.02 * n} for n, row in enumerate(samples.suite())])
+    crowd = ((0.942, 0.9861), (0.988, 0.9889), (0.797, 0.9889), (0.866, 0.9944), (1.093, 0.9861), (1.004, 0.9917), (1.249, 0.9861),
+             (0.937, 0.9806), (0.821, 0.9917), (1.563, 0.9778))
+    figure = plots.plot_accuracy_time([row | {"epoch_seconds": time, "test_accuracy": accuracy, "test_images": 360}
+                                       for row, (time, accuracy) in zip(samples.suite(), crowd, strict=True)])
     (panel,) = figure.axes
     figure.canvas.draw()
     leaders = [panel.transAxes.transform(line.get_xydata()) for line in lines(panel, "_leader")]
