@@ -89,6 +89,21 @@ def test_seeds_are_one_point_with_their_deviation():
     assert len(figure.axes[0].texts) == 10
 
 
+def test_no_label_lies_on_the_line_to_another():
+    crowd = ((0.942, 0.9861), (0.988, 0.9889), (0.797, 0.9889), (0.866, 0.9944), (1.093, 0.9861), (1.004, 0.9917), (1.249, 0.9861),
+             (0.937, 0.9806), (0.821, 0.9917), (1.563, 0.9778))
+    figure = plots.plot_accuracy_time([row | {"epoch_seconds": time, "test_accuracy": accuracy, "test_images": 360}
+                                       for row, (time, accuracy) in zip(samples.suite(), crowd, strict=True)])
+    (panel,) = figure.axes
+    figure.canvas.draw()
+    leaders = [panel.transAxes.transform(line.get_xydata()) for line in lines(panel, "_leader")]
+    assert leaders
+    for text in panel.texts:
+        box = text.get_window_extent().padded(-1.5)
+        for start, end in leaders:
+            assert not any(box.contains(*(start + share / 20 * (end - start))) for share in range(21)), text.get_text()
+
+
 def test_a_place_that_is_full_gives_numbers_instead_of_overlaps():
     rows = [samples.done(f"a_rather_long_name_of_a_model_{n}") for n in range(12)]
     panel = plots.plot_accuracy_time(rows).axes[0]
@@ -221,8 +236,8 @@ def test_accuracy_over_m_has_a_line_for_each_family_and_a_band_for_exact_attenti
     figure.canvas.draw()
     assert not overlaps([text.get_window_extent() for text in panel.texts])
     colours = {name: look[0] for name, look in plots.families(figure_samples.ranks()).items()}
-    names = ("performer_relu", "performer_softmax", "linformer")
-    assert [container.lines[0].get_color() for container in panel.containers] == [colours[name] for name in names]
+    drawn = [container.lines[0].get_color() for container in panel.containers]
+    assert drawn == [colours[name] for name in ("performer_relu", "performer_softmax", "linformer")]
 
 
 def test_a_family_with_one_m_has_no_line():

@@ -56,14 +56,18 @@ def place_labels(panel: Any, points: Sequence[tuple[float, float]], labels: Sequ
     spots = panel.transData.transform(points)
     ends = [panel.transData.transform(line) for line in lines]
     fonts = weights or ["normal"] * len(labels)
-    return any(write_all(panel, spots, labels, colours, fonts, off) for off in ((ends, []) if ends else ([],)))
+    tries = ((ends, True), ([], True), ([], False))
+    return any(write_all(panel, spots, labels, colours, fonts, off, strict) for off, strict in tries)
 
 
 def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[Any], weights: Sequence[str],
-              ends: Sequence[Any]) -> bool:
-    """Place all labels beside spots and lines in pixels; False, and nothing written, if one finds no place."""
+              ends: Sequence[Any], strict: bool) -> bool:
+    """Place all labels beside spots and lines in pixels; False, and nothing written, if one finds no place.
+
+    Unless `strict`, lines from points to their labels may run across other labels.
+    """
     renderer = panel.figure.canvas.get_renderer()
-    taken = [Box(x, y, x, y).padded(8) for x, y in spots.tolist()]
+    taken = [Box(x, y, x, y).padded(8 if weight == "bold" else 6) for (x, y), weight in zip(spots.tolist(), weights, strict=True)]
     lines = [Box(*one.min(0), *one.max(0)).padded(1) for one in ends]
     made = []
     for (x, y), label, colour, weight in zip(spots.tolist(), labels, colours, weights, strict=True):
@@ -71,7 +75,7 @@ def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[A
                           va="center", fontweight=weight)
         made.append(text)
         size = text.get_window_extent(renderer)
-        box, distance = free_place(x, y, size.width, size.height, panel.bbox, taken, lines)
+        box, distance = free_place(x, y, size.width, size.height, panel.bbox, taken, lines, strict)
         if box is None:
             for one in made:
                 one.remove()
@@ -82,11 +86,12 @@ def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[A
         text.set_position(panel.transAxes.inverted().transform(centre))
         if distance > 14:
             made.append(draw_leader(panel, (x, y), box))
+            lines += along((x, y), nearest_in(box, (x, y))) if strict else []
     return True
 
 
 def free_place(x: float, y: float, width: float, height: float, frame: Any,
-               taken: Sequence[Any], lines: Sequence[Any] = ()) -> tuple[Any, float]:
+               taken: Sequence[Any], lines: Sequence[Any] = (), strict: bool = True) -> tuple[Any, float]:
     """The box for a label of that size nearest to (x, y), in pixels, and its distance from the point.
 
     Places right and left of the point come first, then above and below, then further rings. The box is None if every
@@ -98,8 +103,9 @@ def free_place(x: float, y: float, width: float, height: float, frame: Any,
             left = x + across * distance + width * (across - 1) / 2
             low = y + up * distance + height * (up - 1) / 2
             box = Box(left, low, left + width, low + height)
-            if box.inside(frame) and box.padded(1.5).free(taken) and box.free(lines) and not crosses((x, y), box, taken):
-                return box, distance
+            if box.inside(frame) and box.padded(1.5).free(taken) and box.free(lines):
+                if not (strict and crosses((x, y), box, taken)):
+                    return box, distance
     return None, 0.0
 
 
@@ -108,11 +114,19 @@ def nearest_in(box: Any, point: tuple[float, float]) -> tuple[float, float]:
     return min(max(point[0], box.x0), box.x1), min(max(point[1], box.y0), box.y1)
 
 
+def along(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:
+    """Small boxes on the straight line between two points, for later labels to keep off it."""
+    steps = 2 + int(math.dist(start, end) / 5)
+    places = [[a + step / steps * (b - a) for a, b in zip(start, end, strict=True)] for step in range(steps + 1)]
+    return [Box(x, y, x, y).padded(2) for x, y in places]
+
+
 def crosses(point: tuple[float, float], box: Any, taken: Sequence[Any]) -> bool:
     """Whether the straight line from a point to its label runs through something else."""
     end = nearest_in(box, point)
     others = [other for other in taken if not other.contains(*point)]
-    places = [[a + share * (b - a) for a, b in zip(point, end, strict=True)] for share in (0.2, 0.4, 0.6, 0.8, 1.0)]
+    steps = 2 + int(math.dist(point, end) / 5)
+    places = [[a + step / steps * (b - a) for a, b in zip(point, end, strict=True)] for step in range(1, steps + 1)]
     return any(other.contains(*place) for other in others for place in places)
 
 
