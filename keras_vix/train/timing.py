@@ -34,11 +34,11 @@ NOISY = 0.2  # of a spread: above it a median says little
 
 
 def spread(seconds: Sequence[float]) -> float | None:
-    """How much times scatter: the range between their quartiles over their median; None for fewer than four.
+    """How much times scatter: the range between their quartiles over their median; None for fewer than three.
 
     0.02 is a quiet machine; `NOISY` is where tables begin to say so.
     """
-    if len(seconds) < 4:
+    if len(seconds) < 3:
         return None
     low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
     return (high - low) / middle if middle > 0 else None

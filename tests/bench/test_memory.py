@@ -1,5 +1,6 @@
 """Peaks of memory: blocks of a known size, seen and given back."""
 
+import gc
 import time
 
 import numpy as np
@@ -26,6 +27,8 @@ def on_cpu():
 
 def test_the_peak_is_that_of_the_block_alone(on_cpu):
     held(300)
+    gc.collect()
+    memory.trim()
     before = memory.resident()
     with memory.Peak() as small:
         held(10)
