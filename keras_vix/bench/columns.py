@@ -33,9 +33,9 @@ def milliseconds(value: float) -> str:
     return seconds(1000 * value)
 
 
-def megabytes(value: float) -> str:
-    """Bytes written as megabytes (10^6) with about three digits."""
-    return seconds(value / 1e6)
+def mebibytes(value: float) -> str:
+    """Bytes written as MiB (2^20) with about three digits."""
+    return seconds(value / 2**20)
 
 
 def count(value: float) -> str:
@@ -78,8 +78,8 @@ SOMETIMES = (
     Column("latency_1_seconds", "Latency, 1 image (ms)", milliseconds, "time"),
     Column("latency_64_seconds", "Latency, 64 images (ms)", milliseconds, "time"),
     Column("throughput", "Throughput (images/s)", count, "time"),
-    Column("train_memory_bytes", "Training memory (MB)", megabytes, "memory"),
-    Column("inference_memory_bytes", "Inference memory (MB)", megabytes, "memory"),
+    Column("train_memory_bytes", "Training memory (MiB)", mebibytes, "memory"),
+    Column("inference_memory_bytes", "Inference memory (MiB)", mebibytes, "memory"),
     Column("constant_parameters", "Constant parameters", count, "cost"),
     Column("published_parameters", "Published count", count, "cost"),
     Column("published_megabytes", "Published size (MB)", "{:.2f}".format, "cost"),
@@ -97,8 +97,8 @@ COST = (
     Column("latency_1_seconds", "Latency, 1 image (ms)", milliseconds, "time"),
     Column("latency_64_seconds", "Latency, 64 images (ms)", milliseconds, "time"),
     Column("throughput", "Throughput (images/s)", count, "time"),
-    Column("train_memory_bytes", "Training memory (MB)", megabytes, "memory"),
-    Column("inference_memory_bytes", "Inference memory (MB)", megabytes, "memory"),
+    Column("train_memory_bytes", "Training memory (MiB)", mebibytes, "memory"),
+    Column("inference_memory_bytes", "Inference memory (MiB)", mebibytes, "memory"),
     Column("backend", "Backend", str, "machine"),
     Column("device", "Device", str, "machine"),
 )
@@ -125,5 +125,7 @@ TERMINAL = (
     "label", "train_accuracy", "val_accuracy", "val_loss", "epochs", "epoch_seconds", "step_seconds", "test_accuracy",
     "best_epoch", "trainable_parameters",
 )
-TERMINAL_COST = ("label", "tokens", "input_shape", "multiply_adds", "train_step_seconds", "latency_1_seconds", "train_memory_bytes")
+TERMINAL_COST = (
+    "label", "tokens", "input_shape", "multiply_adds", "train_step_seconds", "latency_1_seconds", "train_memory_bytes",
+)
 TIMED = ("epoch_seconds", "step_seconds", "images_per_second")

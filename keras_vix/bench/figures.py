@@ -22,7 +22,7 @@ KEPT = {"name", "title", "caption", "key", "run"}  # of each figure, in `figures
 def wanted(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Every figure that these rows give reason for: file name, title, caption, whose run it is, and how it is drawn."""
     shared = [{"name": one.name, "run": None, "of": rows, "drawing": one} for one in suite_figures(rows)]
-    own = [{"name": f"{one.name}-{store.slug(row['label'])}-{name_of(row)}", "run": name_of(row), "of": [row], "drawing": one}
+    own = [{"name": own_name(one.name, row), "run": name_of(row), "of": [row], "drawing": one}
            for row in rows for one in run_figures(row)]
     return [figure | {"key": key_of(figure)} for figure in (*shared, *own)]
 
@@ -30,6 +30,12 @@ def wanted(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def name_of(row: Row) -> str:
     """What tells the figures of a row from those of others: its fingerprint, or more where two folders have the same unit."""
     return row.get("id") or row["fingerprint"]
+
+
+def own_name(name: str, row: Row) -> str:
+    """The file name of a run's figure: it ends in what tells the row from others."""
+    name = name.removesuffix(f"-{row['fingerprint']}").removesuffix(f"-{store.slug(row['label'])}")
+    return f"{name}-{store.slug(row['label'])}-{name_of(row)}"
 
 
 def key_of(figure: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ def settings_of(row: Row) -> dict[str, Any]:
     """Everything about a row that should be equal in a fair comparison, in plain words."""
     environment = row.get("environment") or {}
     packages = environment.get("packages") if isinstance(environment.get("packages"), Mapping) else {}
-    recipe = {f"recipe: {key}": value for key, value in (row.get("recipe") or {}).items() if key not in ALIKE}
+    recipe = {key: value for key, value in (row.get("recipe") or {}).items() if key not in ALIKE}
     around = {key: environment.get(key, packages.get(key)) for key in SURROUNDINGS}
     found = {key: row.get(key) for key in ALIKE} | recipe | around
     return {one_line(key.replace("_", " ")): value for key, value in found.items() if value is not None}
@@ -46,8 +46,8 @@ def told_differences(rows: Sequence[Row]) -> str:
         several = sorted(values.items(), key=lambda item: -len(item[1]))
         told = [f"{value} ({len(own)} rows)" if len(own) > 2 else f"{value} ({', '.join(row['label'] for row in own)})"
                 for value, own in several[:4]]
-        parts.append(f"{key}: {', '.join(told)}{f' and {len(several) - 4} more' if len(several) > 4 else ''}")
-    return f"These settings are not the same for all rows. {'; '.join(parts)}." if parts else ""
+        parts.append(f"{key} {', '.join(told)}{f' and {len(several) - 4} more' if len(several) > 4 else ''}")
+    return f"Rows differ in {'; in '.join(parts)}." if parts else ""
 
 
 def guessing(row: Row) -> bool:

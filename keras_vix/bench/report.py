@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from .tables import Grid, Row, escape_markdown, one_line
 FORMATS = ("md", "csv", "json", "tex", "html")
 PAUSE = 20.0  # seconds at least between two drawings while a benchmark runs
 SHARE = 0.05  # of the time at most that these drawings take
+WIDEST = 500  # characters of a line of the environment
 PATIENCE = 300.0  # seconds to wait for another runner that draws in the same folder
 
 
@@ -120,7 +122,7 @@ def write(
     if not found.rows:
         return []
     if {"md", "html"} & set(formats):
-        with held(out, ".figures.lock"):
+        with held(out, "figures"):
             found = gather(folders)
             figures.draw(out, found.rows, drawn)
             if "html" in formats:
@@ -153,7 +155,7 @@ def due(out: Path, now: float) -> bool:
 
 def write_pages(out: Path, folders: Sequence[Path], formats: Sequence[str]) -> None:
     """The pages that cost next to nothing. Rows are read while the lock is held, so no page goes back in time."""
-    with held(out, ".pages.lock"):
+    with held(out, "tables"):
         found = gather(folders)
         if not found.rows:
             return
@@ -180,8 +182,9 @@ def held(out: Path, name: str) -> Iterator[None]:
     except ImportError:
         yield
         return
-    out.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(out / name)
+    place = out / ".running" / f"{name}.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(place)
     with contextlib.suppress(filelock.Timeout, NotImplementedError):
         lock.acquire(timeout=PATIENCE)
     try:
@@ -304,7 +307,7 @@ def to_html(found: Results, pictures: Sequence[web.Picture]) -> str:
     written = f"Written by keras_vix {__version__}. The same figures in full: results.csv and results.json beside this page."
     return web.page(web.Content(
         found.title, found.description, tables.setting(rows), found.commands, rows, own, over_seeds(rows), studies,
-        [note.replace("`", "") for note in notes_of(rows)], doubts_of(rows), pictures, environment_of(rows), written,
+        [re.sub("`(.)`", r"“\1”", note) for note in notes_of(rows)], doubts_of(rows), pictures, environment_of(rows), written,
     ))
 
 
@@ -334,7 +337,7 @@ def environment_of(rows: Sequence[Row]) -> list[tuple[str, str]]:
         values = list(dict.fromkeys(str(record[key]) for record in flat if record.get(key) is not None))
         shown = f"{min(values)} to {max(values)}" if key == "utc" and len(values) > 1 else ", ".join(values)
         if values and key not in ("load_average", "others_percent"):
-            found.append((one_line(key.replace("_", " ")), one_line(shown)))
+            found.append((one_line(key.replace("_", " "))[:WIDEST], one_line(shown)[:WIDEST]))
     return found
 
 

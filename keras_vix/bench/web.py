@@ -5,18 +5,20 @@ import hashlib
 import html
 import importlib.resources
 import string
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .columns import Column, megabytes
+from .columns import Column, mebibytes
 from .rerun import command_of
-from .tables import DASH, Cell, Grid, Row, cell, failed, noisy, one_line
+from .tables import DASH, Cell, Grid, Row, cell, failed, noisy, one_line, varying
 
 GROUPS = (
     ("", "Settings"), ("accuracy", "Accuracy"), ("time", "Time"), ("memory", "Memory"), ("cost", "Cost"), ("machine", "Machine"),
 )
-ALWAYS = Column("peak_memory_bytes", "Peak of the process (MB)", megabytes, "memory")
+ALWAYS = Column("peak_memory_bytes", "Process peak (MiB)", mebibytes, "memory")
 CHOICES = (("dataset", "Data set"), ("status", "Status"), ("preset", "Preset"), ("folder", "Folder"))
+LONG = 48  # characters of a name that stay on one line
 LARGEST = 7_000_000  # bytes of the page that figures may take; those beyond are links to their files
 
 
@@ -95,18 +97,19 @@ def page(content: Content) -> str:
 def sections_of(content: Content) -> list[tuple[str, str, Markup]]:
     """Name, heading and content of each section that has any."""
     names = ids(content.rows)
+    apart = varying(content.rows)
     shared = [picture for picture in content.pictures if picture.run is None]
     found = [
-        ("results", "Results", join([controls(content), *(doubt(*one) for one in content.doubts),
-                                     *(box(one, names, own=True) for one in content.tables),
+        ("results", "Results", join([*(doubt(*one) for one in content.doubts), controls(content),
+                                     *(box(one, names, own=True, alone=len(content.tables) == 1) for one in content.tables),
                                      tag("p", " ".join(content.notes), class_="notes")])),
-        *((f"more-{number}", one.title, join([box(one, names), *remarks(one.notes)]))
+        *((f"more-{number}", one.title, join([box(one, names, alone=True), *remarks(one.notes)]))
           for number, one in enumerate(content.more)),
         ("figures", "Figures", gallery(shared)),
         *((f"published-{number}", title, join([*remarks(notes), *(published(one) for one in grids)]))
           for number, (title, notes, grids) in enumerate(content.published)),
         ("failed", "Failed rows", join(failure(row, names) for row in content.rows if failed(row))),
-        ("runs", "Each run", join(run(row, names, content.pictures) for row in content.rows)),
+        ("runs", "Each run", join(run(row, names, content.pictures, apart) for row in content.rows)),
         ("environment", "Environment", pairs(content.environment)),
     ]
     return [one for one in found if one[2]]
@@ -131,8 +134,11 @@ def doubt(heading: str, text: str) -> Markup:
 
 
 def remarks(notes: Iterable[str]) -> list[Markup]:
-    """Sentences that stand with a table."""
-    return [tag("p", note, class_="notes") for note in notes if note]
+    """Sentences that stand with a table: a paragraph, or a list of several."""
+    said = [note for note in notes if note]
+    if len(said) > 2:
+        return [tag("ul", *(tag("li", note) for note in said), class_="notes")]
+    return [tag("p", note, class_="notes") for note in said]
 
 
 def controls(content: Content) -> Markup:
@@ -161,14 +167,21 @@ def ids(rows: Sequence[Row]) -> dict[int, str]:
 def ordered(table: Grid) -> tuple[list[Column], list[int]]:
     """The columns with those of a group side by side, and the place that each had; machines that all rows share are left out."""
     places = [place for place, column in enumerate(table.columns)
-              if column.group != "machine" or len({line[place].text for line in table.lines}) > 1]
+              if column.group != "machine" or len({line[place].text for line in table.lines} - {DASH}) > 1]
     order = {name: number for number, (name, _) in enumerate(GROUPS)}
     places.sort(key=lambda place: order.get(table.columns[place].group, len(order)))
     return [table.columns[place] for place in places], places
 
 
-def box(table: Grid, names: Mapping[int, str], own: bool = False) -> Markup:
-    """A table that scrolls inside its box, can be sorted by every column, and whose rows can be filtered."""
+def box(table: Grid, names: Mapping[int, str], own: bool = False, alone: bool = False) -> Markup:
+    """A table that scrolls inside its box, can be sorted by every column, and whose rows can be filtered.
+
+    Args:
+        table: what to show.
+        names: where each row's run is on the page.
+        own: a line is one row, with its marks, and not a mean of several.
+        alone: the heading above says what the table is.
+    """
     columns, places = ordered(table)
     groups = [(name, title, sum(column.group == name for column in columns)) for name, title in GROUPS]
     above = [tag("th", "" if not name else title, colspan=number, scope="colgroup", class_=look(name))
@@ -183,7 +196,8 @@ def box(table: Grid, names: Mapping[int, str], own: bool = False) -> Markup:
                  for column, place in zip(columns, places, strict=True)]
         said = {f"data_{key}": row.get(key) for key, _ in CHOICES}
         lines.append(tag("tr", *cells, class_="failed" if own and failed(row) else None, **said))
-    inside = tag("table", tag("caption", table.title), tag("thead", *top, tag("tr", *heads)), tag("tbody", *lines), class_="own")
+    caption = tag("caption", tag("span", table.title, class_="unseen") if alone else table.title)
+    inside = tag("table", caption, tag("thead", *top, tag("tr", *heads)), tag("tbody", *lines), class_="own")
     return tag("div", inside, class_="box", tabindex=0, role="region", aria_label=table.title)
 
 
@@ -199,7 +213,7 @@ def datum(one: Cell, column: Column, first: bool, name: str | None, row: Row) ->
         return tag("td", one.text, class_=look(column.group, column), data_v=one.value)
     text = tag("a", one.text, href=f"#{name}") if name else one.text
     badge = tag("span", "noisy", class_="badge", title="steps of very different times") if row and noisy(row) else ""
-    return tag("th", text, badge, scope="row", data_v=one.value)
+    return tag("th", text, badge, scope="row", class_="long" if len(one.text) > LONG else None, data_v=one.value)
 
 
 def published(table: Grid) -> Markup:
@@ -222,7 +236,8 @@ def figure(picture: Picture) -> Markup:
     if not picture.content:
         return tag("figure", tag("a", "open the file", href=picture.path), words)
     data = f"data:image/png;base64,{base64.b64encode(picture.content).decode()}"
-    image = tag("img", src=data, alt=picture.title, loading="lazy", decoding="async")
+    width, height = struct.unpack(">II", picture.content[16:24])
+    image = tag("img", src=data, alt=picture.title, width=width, height=height, loading="lazy", decoding="async")
     return tag("figure", tag("button", image, type="button", class_="enlarge", aria_label=f"Enlarge: {picture.title}"), words)
 
 
@@ -242,8 +257,8 @@ SHOWN = (
 )
 
 
-def run(row: Row, names: Mapping[int, str], pictures: Sequence[Picture]) -> Markup:
-    """One row: how to run it again, its settings and its figures. Closed until asked for."""
+def run(row: Row, names: Mapping[int, str], pictures: Sequence[Picture], apart: Sequence[Column]) -> Markup:
+    """One row: how to run it again, its settings and its figures. Closed until asked for; `apart` tells it from others."""
     environment = row.get("environment") or {}
     facts = [(column.title, column.write(row[column.key])) for column in SHOWN if row.get(column.key) is not None]
     facts += [(key, one_line(environment[key])) for key in ("utc", "commit") if environment.get(key)]
@@ -252,8 +267,9 @@ def run(row: Row, names: Mapping[int, str], pictures: Sequence[Picture]) -> Mark
     again = command_of(row)
     how = command(again) if again else tag("p", "Run again by the command of its suite.", class_="notes")
     accuracy = cell(row, Column("test_accuracy", "", "{:.4f}".format))
-    told = f" test accuracy {accuracy}" if accuracy != DASH else ""
-    title = tag("summary", tag("strong", cell(row, Column("label", ""))), told)
+    told = [f"{column.title.lower()} {column.write(row[column.key])}" for column in apart if row.get(column.key) is not None]
+    told += [f"test accuracy {accuracy}"] if accuracy != DASH else []
+    title = tag("summary", tag("strong", cell(row, Column("label", ""))), f" {', '.join(told)}")
     own = gallery([one for one in pictures if one.run == row.get("id", row.get("fingerprint"))])
     said = {f"data_{key}": row.get(key) for key, _ in CHOICES}
     return tag("details", title, how, pairs(facts), own, id=names[id(row)], class_="run", **said)
