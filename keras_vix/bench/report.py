@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from . import figures, honesty, latex, seeds, store, tables, web
+from . import doubts, figures, latex, seeds, store, tables, web
 from .beside import Beside, beside
 from .clean import clean
-from .tables import Grid, Row, escape_markdown, one_line
+from .tables import Grid, Row, escape_markdown, one_line, paragraph
 
 FORMATS = ("md", "csv", "json", "tex", "html")
 PAUSE = 20.0  # seconds at least between two drawings while a benchmark runs
@@ -242,8 +242,8 @@ def studies_of(found: Results) -> list[Beside]:
 
 def doubts_of(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Warnings, and in which settings the rows differ."""
-    told = [("Not all alike", text) for group in tables.split(rows) if (text := honesty.told_differences(group))]
-    return honesty.doubts(rows) + told
+    told = [("Not all alike", text) for group in tables.split(rows) if (text := doubts.told_differences(group))]
+    return doubts.doubts(rows) + told
 
 
 def warnings_of(rows: Sequence[Row]) -> list[str]:
@@ -260,15 +260,15 @@ def to_markdown(found: Results, drawn: Sequence[Mapping[str, Any]]) -> str:
     """The whole Markdown page."""
     rows = found.rows
     parts = [f"# {escape_markdown(found.title)}"]
-    parts += [escape_markdown(text) for text in found.description.split("\n\n") if text.strip()]
+    parts += [paragraph(text) for text in found.description.split("\n\n") if text.strip()]
     parts += [tables.caption(rows, "; ".join(found.commands)), tables.to_markdown(rows).strip(), " ".join(notes_of(rows))]
     parts += warnings_of(rows)
     for one in over_seeds(rows):
-        parts += [f"## {one.title}", tables.markdown(one), *map(escape_markdown, one.notes)]
+        parts += [f"## {one.title}", tables.markdown(one), *map(paragraph, one.notes)]
     for one in studies_of(found):
-        parts += [f"## {one.title}", *map(escape_markdown, one.notes)]
+        parts += [f"## {one.title}", *map(paragraph, one.notes)]
         for table in one.tables:
-            parts += [f"### {escape_markdown(table.title)}", tables.markdown(table), *map(escape_markdown, table.notes)]
+            parts += [f"### {escape_markdown(table.title)}", tables.markdown(table), *map(paragraph, table.notes)]
     parts += [f"## {escape_markdown(one['title'])}\n\n{picture(one)}" for one in drawn if one["run"] is None]
     own = [picture(one) for one in drawn if one["run"] is not None]
     parts += ["## Each run", *own] if own else []
@@ -280,7 +280,7 @@ def picture(drawn: Mapping[str, Any]) -> str:
     """A figure in Markdown, with its caption."""
     title = drawn["title"] if drawn["run"] is None else f"{drawn['title']} ({drawn['run']})"
     image = f"![{escape_markdown(title)}](figures/{drawn['name']}.png)"
-    return f"{image}\n\n{escape_markdown(drawn['caption'])}" if drawn["caption"] else image
+    return f"{image}\n\n{paragraph(drawn['caption'])}" if drawn["caption"] else image
 
 
 def logs(rows: Sequence[Row]) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -141,7 +142,13 @@ def escape_markdown(text: str) -> str:
     text = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     for character in "|`*[]":
         text = text.replace(character, f"\\{character}")
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])|~(?=~)", r"\\\g<0>", text)  # inside a word an underscore means nothing
     return text.replace("://", "&#58;//").replace("www.", "www&#46;")
+
+
+def paragraph(text: str) -> str:
+    """`escape_markdown` for text that begins a line: it starts no heading, list, quotation or rule."""
+    return re.sub(r"^(\d{1,9})(?=[.)])|^(?=[#>+=~-])", r"\1\\", escape_markdown(text))
 
 
 def markdown(table: Grid) -> str:

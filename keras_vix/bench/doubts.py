@@ -54,7 +54,7 @@ def guessing(row: Row) -> bool:
     """Whether a finished row's test accuracy is within two standard errors of choosing a class at random."""
     classes = (row.get("config") or {}).get("classes")
     images, accuracy = row.get("test_images"), row.get("test_accuracy")
-    if failed(row) or of_cost(row) or accuracy is None or not images or not isinstance(classes, int) or classes < 2:
+    if failed(row) or of_cost(row) or accuracy is None or (images or 0) < 1 or not isinstance(classes, int) or classes < 2:
         return False
     chance = 1 / classes
     return accuracy <= chance + 2 * math.sqrt(chance * (1 - chance) / images)
