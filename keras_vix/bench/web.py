@@ -18,6 +18,7 @@ GROUPS = (
 )
 ALWAYS = Column("peak_memory_bytes", "Process peak (MiB)", mebibytes, "memory")
 CHOICES = (("dataset", "Data set"), ("status", "Status"), ("preset", "Preset"), ("folder", "Folder"))
+WIDE = 22  # columns; a wider table is printed in smaller letters
 LONG = 48  # characters of a name that stay on one line
 LARGEST = 7_000_000  # bytes of the page that figures may take; those beyond are links to their files
 
@@ -197,7 +198,8 @@ def box(table: Grid, names: Mapping[int, str], own: bool = False, alone: bool = 
         said = {f"data_{key}": row.get(key) for key, _ in CHOICES}
         lines.append(tag("tr", *cells, class_="failed" if own and failed(row) else None, **said))
     caption = tag("caption", tag("span", table.title, class_="unseen") if alone else table.title)
-    inside = tag("table", caption, tag("thead", *top, tag("tr", *heads)), tag("tbody", *lines), class_="own")
+    inside = tag("table", caption, tag("thead", *top, tag("tr", *heads)), tag("tbody", *lines),
+                 class_="own wide" if len(columns) > WIDE else "own")
     return tag("div", inside, class_="box", tabindex=0, role="region", aria_label=table.title)
 
 

@@ -67,7 +67,7 @@ def inside(environments):
 def test_the_reader_finds_mistakes():
     good = "\\begin{tabular}{lr}\n\\toprule\na & 1 \\\\\n\\end{tabular}\n"
     assert read(good) == [[2]]
-    for bad in ("a_b", "50\\%% $", "{", "}", "a & b", "\\input{x}", good.replace("a & 1", "a & 1 & 2"), good.replace("\\end{tabular}", ""), "x ^ y", "#", "😀"):
+    for bad in ("a_b", "$", "{", "}", "a & b", "\\input{x}", good.replace("a & 1", "a & 1 & 2"), good.replace("\\end{tabular}", ""), "x ^ y", "#", "😀"):
         with pytest.raises((AssertionError, AttributeError)):
             read(bad)
 
