@@ -269,7 +269,7 @@ def show(rows: Sequence[dict[str, Any]], out: Path, title: str, as_json: bool) -
     if as_json:
         print(store.to_json(tables.to_records(rows)), end="")
         return
-    print_table(tables.to_rich(rows, title), sys.stdout)
+    print_table(tables.to_rich(tables.told_apart(rows), title), sys.stdout)
     other = ", ".join(form for form in ("csv", "json", "tex") if (out / f"results.{form}").exists())
     print(f"Table: {out / 'results.md'} (and {other}). Page: {out / 'results.html'}. Figures: {out / 'figures'}.")
 

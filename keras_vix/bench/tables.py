@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .columns import (
     COLUMNS, COST, EXTRA, OPTIONAL, SETTINGS, SOMETIMES, TERMINAL, TERMINAL_COST, TIMED, Column, count, short,
 )  # fmt: skip
-from .columns import fraction, seconds  # noqa: F401  known to others from here
+from .columns import fraction, milliseconds, seconds  # noqa: F401  known to others from here
 
 Row = Mapping[str, Any]
 DASH = "–"
