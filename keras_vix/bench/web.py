@@ -234,7 +234,8 @@ def gallery(pictures: Sequence[Picture]) -> Markup:
 
 def figure(picture: Picture) -> Markup:
     """One figure: inside the page, or a link to its file where the page would become too large."""
-    words = tag("figcaption", tag("strong", picture.title), f" {picture.caption}" if picture.caption else "")
+    told = f". {picture.caption}" if picture.caption else ""
+    words = tag("figcaption", tag("strong", picture.title), told)
     if not picture.content:
         return tag("figure", tag("a", "open the file", href=picture.path), words)
     data = f"data:image/png;base64,{base64.b64encode(picture.content).decode()}"
@@ -263,8 +264,8 @@ def run(row: Row, names: Mapping[int, str], pictures: Sequence[Picture], apart: 
     """One row: how to run it again, its settings and its figures. Closed until asked for; `apart` tells it from others."""
     environment = row.get("environment") or {}
     facts = [(column.title, column.write(row[column.key])) for column in SHOWN if row.get(column.key) is not None]
-    facts += [(key, one_line(environment[key])) for key in ("utc", "commit") if environment.get(key)]
-    facts += [("recipe", ", ".join(f"{one_line(key)}={one_line(value)}" for key, value in row["recipe"].items()))] \
+    facts += [(name, one_line(environment[key])) for key, name in (("utc", "Started"), ("commit", "Commit")) if environment.get(key)]
+    facts += [("Recipe", ", ".join(f"{one_line(key)}={one_line(value)}" for key, value in row["recipe"].items()))] \
         if row.get("recipe") else []
     again = command_of(row)
     how = command(again) if again else tag("p", "Run again by the command of its suite.", class_="notes")
