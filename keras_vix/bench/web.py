@@ -253,6 +253,7 @@ def failure(row: Row, names: Mapping[int, str]) -> Markup:
     return tag("article", tag("h3", tag("a", row["label"], href=f"#{names[id(row)]}")), tag("p", words), *remarks([before]), *log)
 
 
+AROUND = (("utc", "Started"), ("commit", "Commit"))
 SHOWN = (
     Column("dataset", "Data set"), Column("profile", "Profile"), Column("seed", "Seed"), Column("epochs", "Epochs"),
     Column("batch_size", "Batch size"), Column("init", "Start"), Column("backend", "Backend"), Column("device", "Device"),
@@ -264,7 +265,7 @@ def run(row: Row, names: Mapping[int, str], pictures: Sequence[Picture], apart: 
     """One row: how to run it again, its settings and its figures. Closed until asked for; `apart` tells it from others."""
     environment = row.get("environment") or {}
     facts = [(column.title, column.write(row[column.key])) for column in SHOWN if row.get(column.key) is not None]
-    facts += [(name, one_line(environment[key])) for key, name in (("utc", "Started"), ("commit", "Commit")) if environment.get(key)]
+    facts += [(name, one_line(environment[key])) for key, name in AROUND if environment.get(key)]
     facts += [("Recipe", ", ".join(f"{one_line(key)}={one_line(value)}" for key, value in row["recipe"].items()))] \
         if row.get("recipe") else []
     again = command_of(row)
