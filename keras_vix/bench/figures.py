@@ -15,7 +15,7 @@ from . import plots, store
 from .tables import Row
 
 FORMS = ("png", "svg")
-COLOURS = 128  # of a figure inside the page
+COLOURS = 256  # of a figure inside the page
 KEPT = {"name", "title", "caption", "key", "run"}  # of each figure, in `figures/index.json`
 
 
@@ -146,10 +146,12 @@ def files_of(drawing: Any) -> dict[str, bytes]:
 
 
 def smaller(content: bytes) -> bytes:
-    """A PNG with a palette, for the page: a third of the size, and to the eye the same."""
+    """A PNG with a palette, for the page: a fraction of the size, and to the eye the same; one that has a palette as it is."""
     from PIL import Image
 
     with contextlib.suppress(OSError, ValueError), Image.open(io.BytesIO(content)) as image:
+        if image.mode == "P":
+            return content
         written = io.BytesIO()
         image.convert("RGB").quantize(COLOURS).save(written, "PNG", optimize=True)
         return min(content, written.getvalue(), key=len)
