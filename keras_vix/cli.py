@@ -32,7 +32,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `keras-vi
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell-style pattern, such as '*performer*'.")]
 SuiteFile = Annotated[Path | None, typer.Argument(help="An experiment as a TOML file.", metavar="[SUITE.toml]")]
 SuiteName = Annotated[str | None, typer.Option("--suite", help="An experiment of the package, as `keras-vix suites` prints it.")]
-Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder, as bench writes it.")]
+Results = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, as bench writes them.")]
+Pages = Annotated[Path | None, typer.Option("--out", help="Where the pages go. [default: the results folder, if it is one]")]
+Format = Annotated[str | None, typer.Option("--format", metavar="NAMES",
+                                            help="Of md, csv, json, tex and html, with commas. [default: all]")]
 Dataset = Annotated[str | None, typer.Option(help="digits, cifar10, imagenette, ..., or a folder of images: see docs/data.md.")]
 Profile = Annotated[str | None, typer.Option(help="default, or reference for the settings of the publication.")]
 Options = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
@@ -249,7 +252,7 @@ def measure(suite: Any, out: Path, command: str, redo: bool, timeout: float | No
         def listen(event: dict[str, Any]) -> None:
             listener(event)
             if event["event"] == "row":
-                report.write(out, [event["row"]["fingerprint"]])
+                report.refresh(out)
 
         try:
             rows = runner.run(suite.units, out, redo=redo, timeout=timeout, listener=listen)
@@ -296,7 +299,8 @@ def show(rows: Sequence[dict[str, Any]], out: Path, title: str, as_json: bool) -
         print(store.to_json(tables.to_records(rows)), end="")
         return
     print_table(tables.to_rich(tables.told_apart(rows), title), sys.stdout)
-    print(f"Table: {out / 'results.md'}, {out / 'results.csv'}, {out / 'results.json'}. Figures: {out / 'figures'}.")
+    other = ", ".join(form for form in ("csv", "json", "tex") if (out / f"results.{form}").exists())
+    print(f"Table: {out / 'results.md'} (and {other}). Page: {out / 'results.html'}. Figures: {out / 'figures'}.")
 
 
 def print_table(table: Any, stream: IO[str]) -> None:
@@ -307,18 +311,26 @@ def print_table(table: Any, stream: IO[str]) -> None:
 
 
 @app.command("report")
-def report_command(folder: Results) -> None:
-    """Remake the tables and figures of a results folder."""
+def report_command(folders: Results, out: Pages = None, form: Format = None) -> None:
+    """Remake tables, figures and the HTML page of a results folder, or of several on one page."""
     from .bench import report
 
-    if not (folder / "rows").is_dir():
-        raise ValueError(f"A report needs a results folder with `rows` in it. Received: {str(folder)!r}.")
+    for folder in folders:
+        if not (folder / "rows").is_dir():
+            raise ValueError(f"A report needs a results folder with `rows` in it. Received: {str(folder)!r}.")
+    formats = report.FORMATS if form is None else tuple(word.strip() for word in form.split(","))
+    report.check_formats(formats)
+    place = usable(out or folders[0])
+    same = {folder.resolve() for folder in folders}
+    if len(same) < len(folders) or (len(folders) > 1 and (out is None or out.resolve() in same)):
+        told = " ".join(map(str, folders))
+        raise ValueError(f"Several folders, each named once, need a further one to be joined in. Received: {told}; give --out.")
     with plain_warnings():
-        rows = report.write(folder)
+        rows = report.write(place, folders=folders, formats=formats)
     if not rows:
-        print(f"Error: no usable row in {folder / 'rows'}.", file=sys.stderr)
+        print(f"Error: no usable row in {', '.join(str(folder / 'rows') for folder in folders)}.", file=sys.stderr)
         raise typer.Exit(1)
-    show(rows, folder, report.suite_of(folder).get("title") or "Results", as_json=False)
+    show(rows, place, report.gather(folders).title, as_json=False)
 
 
 # ---- the installation ----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from keras_vix import cli, list_models
 from keras_vix.zoo import PRESETS
 from keras_vix.bench import runner, suites
+from keras_vix.bench.unit import Unit, identity
 
 SUITE = 'dataset = "digits"\n[[rows]]\npreset = "performer_relu"\nm = 8\n'
 
@@ -73,6 +74,12 @@ def files(folder: Path) -> list[str]:
         ("describe performer_sofmax", "performer_softmax"),
         ("describe performer_relu --set m=", "key=value"),
         ("report nowhere", "nowhere"),
+        ("report results nowhere --out joined", "nowhere"),
+        ("report results --format pdf", "md, csv, json, tex, html"),
+        ("report results other", "give --out"),
+        ("report results results --out joined", "each named once"),
+        ("report results other --out other", "give --out"),
+        ("report results --out file", "file"),
         ("nonsense", "nonsense"),
     ],
 )
@@ -82,6 +89,8 @@ def test_a_call_that_makes_no_sense_is_refused_before_anything_is_written(call, 
     (elsewhere / "twice.toml").write_text("seed = 1\nseed = 2\n" + SUITE)
     (elsewhere / "unknown.toml").write_text("epoch = 1\n" + SUITE)
     (elsewhere / "good.toml").write_text(SUITE)
+    for name in ("results", "other"):
+        (elsewhere / name / "rows").mkdir(parents=True)
     before = files(elsewhere)
     assert cli.main(call.split()) == 2
     captured = capsys.readouterr()
@@ -223,6 +232,21 @@ def test_a_benchmark_from_beginning_to_end(elsewhere, capsys):
     assert time.monotonic() - begin < 10
     assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == before
     assert cli.main(["report", str(out)]) == 0
+
+
+def test_several_results_folders_make_one_report(elsewhere, capsys):
+    rows = {"one": Unit("performer_relu", overrides={"m": 8}), "two": Unit("linformer")}
+    for name, unit in rows.items():
+        row = identity(unit) | {"status": "error", "message": "no"}
+        path = elsewhere / name / "rows" / f"x-{unit.fingerprint}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(row))
+    before = files(elsewhere)
+    assert cli.main("report one two --out joined --format md,html".split()) == 0
+    assert "Table: joined/results.md" in capsys.readouterr().out
+    assert {name for name in files(elsewhere) if name not in before and "/." not in name} == {"joined/results.md", "joined/results.html"}
+    text = (elsewhere / "joined" / "results.md").read_text()
+    assert "| performer_relu m=8 (error) | one |" in text and "| linformer (error) | two |" in text
 
 
 def test_the_doctor_finds_a_sound_installation(capsys):

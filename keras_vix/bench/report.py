@@ -1,13 +1,35 @@
-"""The pages made of stored rows: `results.json`, `results.csv`, `results.md` and the figures. All can be remade."""
+"""The pages made of stored rows: Markdown, CSV, LaTeX, JSON, one HTML page, and the figures. All can be remade."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import plots, published, store, tables
+from .. import __version__
+from . import doubts, figures, latex, seeds, store, tables, web
+from .beside import Beside, beside
+from .clean import clean
+from .tables import Grid, Row, escape_markdown, one_line, paragraph
 
-FORMS = ("png", "svg")
+FORMATS = ("md", "csv", "json", "tex", "html")
+PAUSE = 20.0  # seconds at least between two drawings while a benchmark runs
+SHARE = 0.05  # of the time at most that these drawings take
+WIDEST = 500  # characters of a line of the environment
+PATIENCE = 300.0  # seconds to wait for another runner that draws in the same folder
+
+
+class Results(NamedTuple):
+    """What one or several results folders hold, ready to be shown."""
+
+    rows: list[Row]  # in order, labels told apart
+    stored: list[Row]  # the same with the labels they were stored with
+    title: str
+    description: str
+    commands: list[str]
+    studies: list[str]
 
 
 def describe_suite(
@@ -27,69 +49,161 @@ def suite_of(out: Path) -> dict[str, Any]:
     """What `suite.json` holds; empty if there is none or it is torn, for then the rows alone make the report."""
     try:
         found = json.loads((out / "suite.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) and found.get("schema") == store.SCHEMA else {}
+    if not isinstance(found, dict) or found.get("schema") != store.SCHEMA:
+        return {}
+    order = found.get("order")
+    words = {key: str(found.get(key) or "") for key in ("title", "description", "command", "published")}
+    return found | words | {"order": [str(one) for one in order] if isinstance(order, list) else []}
 
 
-def ordered(rows: Sequence[tables.Row], order: Sequence[str]) -> list[tables.Row]:
+def ordered(rows: Sequence[Row], order: Sequence[str]) -> list[Row]:
     """Rows in the order of their suite; rows that it does not know come last."""
     places = {fingerprint: place for place, fingerprint in enumerate(order)}
     return sorted(rows, key=lambda row: places.get(row["fingerprint"], len(places)))
 
 
-def write(out: Path, drawn: Iterable[str] | None = None) -> list[tables.Row]:
-    """Write all pages of a results folder anew.
+def gather(folders: Sequence[Path]) -> Results:
+    """The rows of all folders, each in its own order, and what their suites are called.
+
+    With several folders each row says which it is from, and two rows of one unit have figures of their own.
+    """
+    rows: list[Row] = []
+    suites = [suite_of(folder) for folder in folders]
+    names = distinct(folders)
+    for place, (folder, suite, name) in enumerate(zip(folders, suites, names, strict=True)):
+        own = ordered(clean(store.read_all(folder)), suite.get("order", []))
+        more = {"folder": name} if len(folders) > 1 else {}
+        rows += [row | more | ({"id": f"{row['fingerprint']}-{place + 1}"} if more else {}) for row in own]
+
+    def every(key: str) -> list[str]:
+        return list(dict.fromkeys(suite[key] for suite in suites if suite.get(key)))
+
+    return Results(tables.told_apart(rows), rows, " and ".join(every("title")) or "Results", "\n\n".join(every("description")),
+                   every("command"), every("published"))
+
+
+def distinct(folders: Sequence[Path]) -> list[str]:
+    """The last word of each folder's path, and as many before it as tell them apart."""
+    for words in range(1, 9):
+        names = ["/".join(folder.absolute().parts[-words:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number}: {name}" for number, name in enumerate(names, 1)]
+
+
+# ---- writing -------------------------------------------------------------------------------------------------------
+
+
+def write(
+    out: Path, drawn: Iterable[str] | None = None, *, folders: Sequence[Path] = (), formats: Sequence[str] = FORMATS
+) -> list[Row]:
+    """Write all pages of a results folder, and the figures that are missing or have changed.
+
+    Several runners may do so at once: each page is replaced as a whole, and whoever is last has read all rows.
 
     Args:
-        out: the folder, with one file for each unit in `rows`.
-        drawn: fingerprints whose history figures are to be drawn, besides those that have none yet; None draws all.
+        out: where the pages go: the folder with one file for each unit in `rows`, unless `folders` says where they are.
+        drawn: fingerprints whose own figures are drawn in any case; None draws everything anew.
+        folders: results folders whose rows are put on one page.
+        formats: which of `FORMATS`; figures are drawn for `md` and `html`.
 
     Returns:
         The rows, in the order of the table; empty (and nothing is written) if there is no usable row.
+
+    Raises:
+        ValueError: a format is not known.
+        OSError: `out` cannot be written.
     """
-    suite = suite_of(out)
-    rows = ordered(store.read_all(out), suite.get("order", []))
-    if rows:
-        shown = tables.told_apart(rows)
-        figures = write_figures(out, shown, drawn)
-        store.write_text(out / "results.json", store.to_json({
-            "schema": store.SCHEMA, "title": suite.get("title"), "command": suite.get("command"),
-            "rows": tables.to_records(rows),
-        }))
-        store.write_text(out / "results.csv", tables.to_csv(rows))
-        store.write_text(out / "results.md", page(shown, suite, figures))
-    return rows
+    check_formats(formats)
+    folders = list(folders) or [out]
+    found = gather(folders)
+    if not found.rows:
+        return []
+    if {"md", "html"} & set(formats):
+        with held(out, "figures"):
+            found = gather(folders)
+            figures.draw(out, found.rows, drawn)
+            if "html" in formats:
+                store.write_text(out / "results.html", to_html(found, pictures_of(out)))
+    write_pages(out, folders, formats)
+    return found.stored
 
 
-def write_figures(out: Path, rows: Sequence[tables.Row], drawn: Iterable[str] | None) -> dict[str, str]:
-    """Draw the figures; returns their titles and, relative to `out`, their PNG paths, in the order of the page."""
-    trained = [row for row in rows if (row.get("history") or {}).get("val_accuracy")]
-    if not trained:
-        return {}
-    save(out, "accuracy_time", plots.plot_accuracy_time(trained))
-    save(out, "validation_accuracy", plots.plot_grid(trained))
-    figures = {
-        "Test accuracy against time": "figures/accuracy_time.png",
-        "Validation accuracy by epoch": "figures/validation_accuracy.png",
-    }
-    wanted = None if drawn is None else set(drawn)
-    for row in trained:
-        name = f"history-{store.slug(row['label'])}-{row['fingerprint']}"
-        exists = all((out / "figures" / f"{name}.{form}").exists() for form in FORMS)
-        if wanted is None or row["fingerprint"] in wanted or not exists:
-            save(out, name, plots.plot_history(row["history"], title=row["label"]))
-        figures[f"{row['label']} ({row['fingerprint']})"] = f"figures/{name}.png"
-    return figures
+def refresh(out: Path) -> None:
+    """After a row of a running benchmark: the cheap pages now, figures and the HTML page if some time has passed.
+
+    They wait for `PAUSE` seconds since they were last written, or longer, so that they never take more than `SHARE` of the
+    time. `write` at the end makes everything complete.
+    """
+    if due(out, time.time()):
+        write(out, ())
+    else:
+        write_pages(out, [out], FORMATS)
 
 
-def save(out: Path, name: str, figure: Any) -> None:
-    """Write a figure in every form."""
-    for form in FORMS:
-        store.write_bytes(out / "figures" / f"{name}.{form}", plots.encode(figure, form))
+def due(out: Path, now: float) -> bool:
+    """Whether figures and HTML are old enough to be made again. A clock that was set back makes them old."""
+    try:
+        age = now - (out / "results.html").stat().st_mtime
+    except OSError:
+        return True
+    cost = figures.index_of(out).get("seconds", 0)
+    return not 0 <= age < max(PAUSE, cost / SHARE)
 
 
-NOTES = " ".join((
+def write_pages(out: Path, folders: Sequence[Path], formats: Sequence[str]) -> None:
+    """The pages that cost next to nothing. Rows are read while the lock is held, so no page goes back in time."""
+    with held(out, "tables"):
+        found = gather(folders)
+        if not found.rows:
+            return
+        if "json" in formats:
+            store.write_text(out / "results.json", store.to_json({
+                "schema": store.SCHEMA, "title": found.title, "command": "; ".join(found.commands) or None,
+                "rows": tables.to_records(found.stored),
+            }))
+        if "csv" in formats:
+            store.write_text(out / "results.csv", tables.to_csv(found.stored))
+            if seeds.repeated(found.stored):
+                store.write_text(out / "results_by_seed.csv", seeds.to_csv(found.stored))
+        if "tex" in formats:
+            store.write_text(out / "results.tex", to_latex(found))
+        if "md" in formats:
+            store.write_text(out / "results.md", to_markdown(found, figures.drawn_of(out)))
+
+
+@contextlib.contextmanager
+def held(out: Path, name: str) -> Iterator[None]:
+    """Hold a lock of the folder. Where there is no locking, or its holder takes too long, go on: files never tear."""
+    try:
+        import filelock
+    except ImportError:
+        yield
+        return
+    place = out / ".running" / f"{name}.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(place)
+    with contextlib.suppress(filelock.Timeout, NotImplementedError):
+        lock.acquire(timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse a format that is not known."""
+    unknown = [one for one in formats if one not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(f"format must be of {', '.join(FORMATS)}. Received: format={','.join(unknown or formats)!r}.")
+
+
+# ---- what is on the pages ------------------------------------------------------------------------------------------
+
+
+NOTES = (
     "Train accuracy is Keras' own running figure of the last epoch, with dropout and augmentation on.",
     "Validation figures are those of the last epoch; the best epoch has the highest validation accuracy.",
     "Test figures are of the final weights, and the test images are used once.",
@@ -99,49 +213,138 @@ NOTES = " ".join((
     "images/s counts training alone.",
     "`~` marks times that rest on fewer than three steady epochs.",
     "Parameters are the trainable ones; multiply-adds are of one image, forward.",
-))
+)
+# Said only where a row has the figure.
+NOTES_IF = (
+    ("latency_1_seconds", "Latency is the median time of one forward pass, throughput that of batches of 64."),
+    ("train_memory_bytes",
+     "Memory is the peak while that phase runs, of the device, or of the whole process where a device does not tell."),
+    ("kernel_error",
+     "Kernel error is the mean relative distance from exact attention, on the trained model's own queries, keys and values."),
+    ("constant_parameters", "Constant parameters are those that training does not move."),
+    ("train_step_seconds", "Training step is the median time of one step on random images."),
+)
 
 
-def page(rows: Sequence[tables.Row], suite: Mapping[str, Any], figures: Mapping[str, str]) -> str:
+def notes_of(rows: Sequence[Row]) -> list[str]:
+    """What the columns mean: those that there are."""
+    trained, _ = tables.split(rows)
+    found = list(NOTES) if trained else [NOTES[-1]]
+    found += [note for key, note in NOTES_IF if any(row.get(key) is not None for row in rows)]
+    return found + (["`?` marks times whose steps differ much."] if any(map(tables.noisy, rows)) else [])
+
+
+def studies_of(found: Results) -> list[Beside]:
+    """The published tables of every study that the folders ask for."""
+    every = [figures.attempt(f"the tables of {study}", lambda study=study: beside(study, found.rows)) for study in found.studies]
+    return [one for one in every if one]
+
+
+def doubts_of(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Warnings, and in which settings the rows differ."""
+    told = [("Not all alike", text) for group in tables.split(rows) if (text := doubts.told_differences(group))]
+    return doubts.doubts(rows) + told
+
+
+def warnings_of(rows: Sequence[Row]) -> list[str]:
+    """The same in Markdown."""
+    return [f"> **{heading}.** {escape_markdown(text)}" for heading, text in doubts_of(rows)]
+
+
+def over_seeds(rows: Sequence[Row]) -> list[Grid]:
+    """The table of means, if any unit was run at several seeds."""
+    return [seeds.grid(rows)] if seeds.repeated(rows) else []
+
+
+def to_markdown(found: Results, drawn: Sequence[Mapping[str, Any]]) -> str:
     """The whole Markdown page."""
-    title = suite.get("title") or "Results"
-    parts = [f"# {tables.escape_markdown(title)}"]
-    parts += [suite["description"].strip()] if suite.get("description") else []
-    parts += [tables.caption(rows, suite.get("command") or ""), tables.to_markdown(rows).strip(), NOTES]
+    rows = found.rows
+    parts = [f"# {escape_markdown(found.title)}"]
+    parts += [paragraph(text) for text in found.description.split("\n\n") if text.strip()]
+    parts += [tables.caption(rows, "; ".join(found.commands)), tables.to_markdown(rows).strip(), " ".join(notes_of(rows))]
     parts += warnings_of(rows)
-    parts += published.sections(suite["published"], rows) if suite.get("published") in published.STUDIES else []
-    shared = list(figures.items())
-    parts += [f"## {name}\n\n![{name}]({path})" for name, path in shared[:2]]
-    if shared[2:]:
-        parts.append("## Each run")
-        parts += [f"![{tables.escape_markdown(name)}]({path})" for name, path in shared[2:]]
-    parts += environment_section(rows)
-    return "\n\n".join(parts) + "\n"
+    for one in over_seeds(rows):
+        parts += [f"## {one.title}", tables.markdown(one), *map(paragraph, one.notes)]
+    for one in studies_of(found):
+        parts += [f"## {one.title}", *map(paragraph, one.notes)]
+        for table in one.tables:
+            parts += [f"### {escape_markdown(table.title)}", tables.markdown(table), *map(paragraph, table.notes)]
+    parts += [f"## {escape_markdown(one['title'])}\n\n{picture(one)}" for one in drawn if one["run"] is None]
+    own = [picture(one) for one in drawn if one["run"] is not None]
+    parts += ["## Each run", *own] if own else []
+    parts += logs(rows)
+    return "\n\n".join(parts + environment_section(rows)) + "\n"
 
 
-def warnings_of(rows: Sequence[tables.Row]) -> list[str]:
-    """What a reader must know before trusting a time: a busy machine, or epochs that stand out."""
-    busy = [row["label"] for row in rows if row.get("busy_at_start")]
-    slow = [row["label"] for row in rows if row.get("slow_epochs")]
-    most = f"{len(busy)} of {len(rows)}" if 2 * len(busy) > len(rows) > 2 else ", ".join(busy)
-    found = [f"Something else was using the machine when these rows started: {most}."] if busy else []
-    found += [f"Some epochs took more than twice the median: {', '.join(slow)}."] if slow else []
-    return [f"> **Noisy times.** {tables.escape_markdown(' '.join(found))}"] if found else []
+def picture(drawn: Mapping[str, Any]) -> str:
+    """A figure in Markdown, with its caption."""
+    title = drawn["title"] if drawn["run"] is None else f"{drawn['title']} ({drawn['run']})"
+    image = f"![{escape_markdown(title)}](figures/{drawn['name']}.png)"
+    return f"{image}\n\n{paragraph(drawn['caption'])}" if drawn["caption"] else image
 
 
-def environment_section(rows: Sequence[tables.Row]) -> list[str]:
-    """A table of what the rows were measured on; where they differ, the values of all."""
-    records = [row["environment"] for row in rows if row.get("environment")]
-    if not records:
-        return []
-    flat = [flatten(record) for record in records]
-    lines = ["| | |", "|:---|:---|"]
+def logs(rows: Sequence[Row]) -> list[str]:
+    """The last lines of the logs of failed rows, as code that nothing in it can end."""
+    told = [row for row in rows if tables.failed(row) and row.get("log")]
+    code = ["\n".join(f"    {line}" for line in row["log"].splitlines()) for row in told]
+    parts = [f"### {escape_markdown(row['label'])}\n\n{lines}" for row, lines in zip(told, code, strict=True)]
+    return ["## Failed rows", *parts] if told else []
+
+
+def to_latex(found: Results) -> str:
+    """All tables in LaTeX."""
+    published = [table for one in studies_of(found) for table in one.tables]
+    own = latex.page([*tables.grids(found.rows), *over_seeds(found.rows)], tables.setting(found.rows))
+    return own + ("\n" + "\n\n".join(map(latex.to_latex, published)) + "\n" if published else "")
+
+
+def to_html(found: Results, pictures: Sequence[web.Picture]) -> str:
+    """The whole HTML page."""
+    rows = found.rows
+    own = [tables.grid(part, with_peak(columns(part), part), title) for part, columns, title in zip(
+        tables.split(rows), (tables.columns_of, tables.cost_columns), ("Results", "Cost"), strict=True) if part]
+    studies = [(one.title, one.notes, one.tables) for one in studies_of(found)]
+    written = f"Written by keras_vix {__version__}. The same figures in full: results.csv and results.json beside this page."
+    return web.page(web.Content(
+        found.title, found.description, tables.setting(rows), found.commands, rows, own, over_seeds(rows), studies,
+        [re.sub("`(.)`", r"“\1”", note) for note in notes_of(rows)], doubts_of(rows), pictures, environment_of(rows), written,
+    ))
+
+
+def with_peak(columns: Sequence[tables.Column], rows: Sequence[Row]) -> list[tables.Column]:
+    """The columns, and the peak of the process where nothing better is known."""
+    known = any(column.group == "memory" for column in columns)
+    return [*columns, *([] if known else tables.given(rows, [web.ALWAYS]))]
+
+
+def pictures_of(out: Path) -> list[web.Picture]:
+    """The drawn figures with their bytes, those of all rows first; beyond `web.LARGEST` they are left in their files."""
+    found, room = [], web.LARGEST
+    for one in figures.drawn_of(out):
+        content = figures.smaller(figures.path_of(out, one["name"], "png").read_bytes()) if room > 0 else b""
+        size = len(content) * 4 // 3
+        content = content if size <= room else b""
+        room -= size if content else 0
+        found.append(web.Picture(f"figures/{one['name']}.png", one["title"], one["caption"], one["run"], content))
+    return found
+
+
+def environment_of(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """What the rows were measured on; where they differ, the values of all."""
+    flat = [flatten(row["environment"]) for row in rows if row.get("environment")]
+    found = []
     for key in dict.fromkeys(key for record in flat for key in record):
         values = list(dict.fromkeys(str(record[key]) for record in flat if record.get(key) is not None))
         shown = f"{min(values)} to {max(values)}" if key == "utc" and len(values) > 1 else ", ".join(values)
         if values and key not in ("load_average", "others_percent"):
-            lines.append(f"| {tables.escape_markdown(key.replace('_', ' '))} | {tables.escape_markdown(shown)} |")
-    return ["## Environment", "\n".join(lines)]
+            found.append((one_line(key.replace("_", " "))[:WIDEST], one_line(shown)[:WIDEST]))
+    return found
+
+
+def environment_section(rows: Sequence[Row]) -> list[str]:
+    """The environment as a Markdown table."""
+    lines = [f"| {escape_markdown(key)} | {escape_markdown(value)} |" for key, value in environment_of(rows)]
+    return ["## Environment", "\n".join(["| | |", "|:---|:---|", *lines])] if lines else []
 
 
 def flatten(record: Mapping[str, Any]) -> dict[str, Any]:

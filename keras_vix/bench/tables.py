@@ -2,91 +2,51 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from .columns import (
+    COLUMNS, COST, EXTRA, OPTIONAL, SETTINGS, SOMETIMES, TERMINAL, TERMINAL_COST, TIMED, Column, count, short,
+)  # fmt: skip
+from .columns import fraction, milliseconds, seconds  # noqa: F401  known to others from here
 
 Row = Mapping[str, Any]
 DASH = "–"
+NOISY = 0.25  # of the median: from this spread of the steps on (interquartile range) a table calls their times noisy
 
 
-def short(value: Any) -> str:
-    """A value as it is written in a label."""
-    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+class Cell(NamedTuple):
+    """What stands in one place of a table, and the number or text that sorts it; None sorts last."""
+
+    text: str
+    value: Any = None
 
 
-class Column(NamedTuple):
-    """One column: the key in a row, the heading, and how a value is written for people."""
+class Grid(NamedTuple):
+    """A table as data: what Markdown, LaTeX and HTML are written from. `rows` says which row each line is of, if any."""
 
-    key: str
     title: str
-    write: Callable[[Any], str]
+    columns: Sequence[Column]
+    lines: Sequence[Sequence[Cell]]
+    rows: Sequence[Row] = ()
+    notes: Sequence[str] = ()
 
 
-def fraction(value: float) -> str:
-    """Four decimals, as accuracies and losses are printed."""
-    return f"{value:.4f}"
+def value_of(row: Row, key: str) -> Any:
+    """A figure of a row; None if it has none. The size of the input stands in the model's configuration."""
+    return (row.get("config") or {}).get(key) if key == "input_shape" else row.get(key)
 
 
-def seconds(value: float) -> str:
-    """Seconds with about three digits."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+def of_cost(row: Row) -> bool:
+    """Whether the row is of a model that is measured and not trained."""
+    return (row.get("task") or (row.get("unit") or {}).get("task")) == "cost"
 
 
-def milliseconds(value: float) -> str:
-    """Seconds written as milliseconds with about three digits."""
-    return seconds(1000 * value)
-
-
-def count(value: float) -> str:
-    """A whole number with thousands apart: 21,666,762."""
-    return f"{round(value):,}"
-
-
-# The first six after the name are the columns of the reference tables, in their order.
-COLUMNS = (
-    Column("label", "Model", str),
-    Column("train_accuracy", "Train accuracy", fraction),
-    Column("val_accuracy", "Validation accuracy", fraction),
-    Column("val_loss", "Validation loss", fraction),
-    Column("epochs", "Epochs", count),
-    Column("epoch_seconds", "Time/epoch (s)", seconds),
-    Column("step_seconds", "Time/step (ms)", milliseconds),
-    Column("test_accuracy", "Test accuracy", fraction),
-    Column("best_epoch", "Best epoch", count),
-    Column("best_val_accuracy", "Best val. accuracy", fraction),
-    Column("val_ce", "Validation CE", fraction),
-    Column("test_ce", "Test CE", fraction),
-    Column("trainable_parameters", "Parameters", count),
-    Column("tokens", "Tokens", count),
-    Column("multiply_adds", "Multiply-adds", count),
-    Column("images_per_second", "Images/s", count),
-    Column("backend", "Backend", str),
-    Column("device", "Device", str),
-)
-# Figures that not every row has: columns where some row has one, and where the published count is not the plain one.
-SOMETIMES = (
-    Column("test_top5", "Test top-5", fraction),
-    Column("published_parameters", "Published count", count),
-    Column("published_megabytes", "Published size (MB)", "{:.2f}".format),
-)
-# Settings get a column of their own only where rows differ in them; a caption names those that all rows share.
-SETTINGS = (
-    Column("dataset", "Dataset", str),
-    Column("train_images", "Training images", count),
-    Column("batch_size", "Batch size", count),
-    Column("profile", "Profile", str),
-    Column("seed", "Seed", str),
-)
-# What a CSV adds for whoever computes with it.
-EXTRA = (
-    "m", "status", "message", "dataset", "profile", "seed", "batch_size", "train_images", "validation_images",
-    "test_images", "median_step_seconds", "first_step_seconds", "steady_epochs",
-    "peak_memory_bytes", "cpu", "cores", "fingerprint",
-)
-TERMINAL = (
-    "label", "train_accuracy", "val_accuracy", "val_loss", "epochs", "epoch_seconds", "step_seconds", "test_accuracy",
-    "best_epoch", "trainable_parameters",
-)
+def split(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of models that are trained, and those of models that are only measured."""
+    return [row for row in rows if not of_cost(row)], [row for row in rows if of_cost(row)]
 
 
 def varying(rows: Sequence[Row]) -> tuple[Column, ...]:
@@ -101,14 +61,29 @@ def columns_of(rows: Sequence[Row]) -> tuple[Column, ...]:
     return COLUMNS[:1] + varying(rows) + COLUMNS[1:] + extra
 
 
-def given(rows: Sequence[Row]) -> tuple[Column, ...]:
-    """Of the columns that not every row has those that some row has."""
-    return tuple(c for c in SOMETIMES if any(row.get(c.key) is not None for row in rows))
+def cost_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """The columns of models that are only measured: the name, settings that differ, and what some row has."""
+    return COST[:1] + varying(rows) + given(rows, COST[1:])
+
+
+def given(rows: Sequence[Row], columns: Sequence[Column] = SOMETIMES) -> tuple[Column, ...]:
+    """Of the columns those that some row has a value for."""
+    return tuple(c for c in columns if any(value_of(row, c.key) is not None for row in rows))
 
 
 def failed(row: Row) -> bool:
     """Whether the row tells of a run that did not end well."""
     return row.get("status") != "done"
+
+
+def counts(row: Row) -> bool:
+    """Whether a row may be compared and averaged: it ended well, and with the batch that it was to have."""
+    return not failed(row) and not row.get("retried")
+
+
+def noisy(row: Row) -> bool:
+    """Whether the steps of a row took such different times that their median says little."""
+    return (row.get("step_spread") or 0) > NOISY
 
 
 def one_line(text: str) -> str:
@@ -117,60 +92,109 @@ def one_line(text: str) -> str:
 
 
 def cell(row: Row, column: Column) -> str:
-    """A value as people read it; a dash if there is none. The name of a failed row says what became of it."""
-    value = row.get(column.key)
+    """A value as people read it; a dash if there is none.
+
+    The name of a row that failed says what became of it, and that of a row with half its batch says so.
+    """
+    value = value_of(row, column.key)
     if value is None:
         return DASH
     text = column.write(value)
-    return f"{text} ({row['status']})" if column.key == "label" and failed(row) else text
-
-
-def mark(row: Row, column: Column) -> str:
-    """`~` before a time that rests on fewer than three steady epochs."""
-    timed = column.key in ("epoch_seconds", "step_seconds", "images_per_second") and row.get(column.key) is not None
-    return "~" if timed and (row.get("steady_epochs") or 0) < 3 else ""
-
-
-def escape_markdown(text: str) -> str:
-    """Text that a Markdown table shows as it is: no column breaks, no HTML, no emphasis or code."""
-    text = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
-    for character in "|`*[]":
-        text = text.replace(character, f"\\{character}")
+    if column.key == "label":
+        text += f" ({row['status']})" if failed(row) else ""
+        text += " (half batch)" if row.get("retried") else ""
     return text
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
-    """A Markdown table, the model at the left and numbers at the right; failed rows are named below it."""
-    columns = columns_of(rows)
+def mark(row: Row, column: Column) -> str:
+    """`~` before a time that rests on fewer than three steady epochs, `?` before one whose steps differ much."""
+    if row.get(column.key) is None:
+        return ""
+    few = column.key in TIMED and (row.get("steady_epochs") or 0) < 3
+    unsure = column.key in (*TIMED, "train_step_seconds") and noisy(row)
+    return "~" * few + "?" * unsure
+
+
+def grid(rows: Sequence[Row], columns: Sequence[Column], title: str = "") -> Grid:
+    """Rows as a table of these columns."""
+    lines = [[Cell(mark(row, c) + cell(row, c), sortable(value_of(row, c.key))) for c in columns] for row in rows]
+    return Grid(title, tuple(columns), lines, tuple(rows))
+
+
+def sortable(value: Any) -> Any:
+    """What a column is sorted by: a finite number, or text; a shape by its size."""
+    if isinstance(value, (list, tuple)):
+        return math.prod(value)
+    if isinstance(value, (int, float)):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def grids(rows: Sequence[Row]) -> list[Grid]:
+    """The tables of these rows: trained models, then those that are only measured."""
+    trained, measured = split(rows)
+    found = [grid(trained, columns_of(trained), "Results")] if trained else []
+    return found + ([grid(measured, cost_columns(measured), "Cost")] if measured else [])
+
+
+def escape_markdown(text: str) -> str:
+    """Text that a Markdown table shows as it is: no column breaks, no HTML, no emphasis, code or links."""
+    text = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    for character in "|`*[]":
+        text = text.replace(character, f"\\{character}")
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])|~(?=~)", r"\\\g<0>", text)  # inside a word an underscore means nothing
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;")
+
+
+def paragraph(text: str) -> str:
+    """`escape_markdown` for text that begins a line: it starts no heading, list, quotation or rule."""
+    return re.sub(r"^(\d{1,9})(?=[.)])|^(?=[#>+=~-])", r"\1\\", escape_markdown(text))
+
+
+def markdown(table: Grid) -> str:
+    """A table in Markdown, text at the left and numbers at the right."""
     lines = [
-        "| " + " | ".join(column.title for column in columns) + " |",
-        "|" + "|".join(":---" if column.write is str else "---:" for column in columns) + "|",
+        "| " + " | ".join(escape_markdown(column.title) for column in table.columns) + " |",
+        "|" + "|".join(":---" if column.write is str else "---:" for column in table.columns) + "|",
     ]
-    for row in rows:
-        cells = (mark(row, column) + escape_markdown(cell(row, column)) for column in columns)
-        lines.append("| " + " | ".join(cells) + " |")
-    notes = [f"- **{escape_markdown(row['label'])}** {row['status']}: {escape_markdown(row.get('message') or DASH)}"
-             for row in rows if failed(row)]
-    return "\n".join(lines + ([""] + notes if notes else [])) + "\n"
+    return "\n".join(lines + ["| " + " | ".join(escape_markdown(one.text) for one in line) + " |" for line in table.lines])
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """Markdown tables, the model at the left and numbers at the right; failed rows are named below."""
+    parts = []
+    for table in grids(rows):
+        notes = [f"- **{escape_markdown(row['label'])}** {escape_markdown(row['status'])}: "
+                 f"{escape_markdown(row.get('message') or DASH)}" for row in table.rows if failed(row)]
+        parts.append("\n".join([markdown(table), *([""] + notes if notes else [])]))
+    return "\n\n".join(parts) + "\n"
+
+
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four are their full-width forms
 
 
 def safe(value: Any) -> Any:
     """A CSV cell that no spreadsheet runs as a formula: text that starts like one gets an apostrophe in front."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if isinstance(value, str) and (value[:1] in ("\t", "\r", "\n") or value.lstrip()[:1] in FORMULA):
         return "'" + value
     return value
 
 
+def csv_text(lines: Iterable[Iterable[Any]]) -> str:
+    """Lines of values as CSV, None as nothing."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([safe("" if value is None else value) for value in line] for line in lines)
+    return text.getvalue()
+
+
 def to_csv(rows: Sequence[Row]) -> str:
     """All columns that some row has under their keys, numbers in full, one line a row."""
-    keys = [column.key for column in COLUMNS + given(rows)]
-    keys += [key for key in EXTRA if key not in keys]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(keys)
-    for row in rows:
-        writer.writerow([safe("" if row.get(key) is None else row[key]) for key in keys])
-    return text.getvalue()
+    optional = [key for key in OPTIONAL if any(row.get(key) is not None for row in rows)]
+    keys = list(dict.fromkeys([
+        *(c.key for c in COLUMNS + given(rows)), *(c.key for c in given(split(rows)[1], COST)), *EXTRA, *optional,
+    ]))
+    values = ([value_of(row, key) for key in keys] for row in rows)
+    return csv_text([keys, *([short(value) if isinstance(value, list) else value for value in line] for line in values)])
 
 
 def to_records(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -179,20 +203,29 @@ def to_records(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def to_rich(rows: Sequence[Row], title: str = "") -> Any:
-    """A `rich` table with the columns that fit a terminal."""
+    """A `rich` table with the columns that fit a terminal; two, one below the other, if some models were only measured."""
+    import rich.console
+
+    found = grids(rows) or [grid((), COLUMNS)]
+    return rich.console.Group(*(rich_table(table, title if table is found[0] else "") for table in found))
+
+
+def rich_table(table: Grid, title: str) -> Any:
+    """One table for the terminal."""
     import rich.box
     import rich.table
     import rich.text
 
-    table = rich.table.Table(title=rich.text.Text(title), box=rich.box.SIMPLE_HEAD, header_style="bold")
-    columns = [column for column in columns_of(rows) if column.key in TERMINAL or column in SETTINGS]
-    for column in columns:
-        left = column.write is str
-        table.add_column(column.title, justify="left" if left else "right", no_wrap=left, overflow="fold")
-    for row in rows:
-        cells = (rich.text.Text(mark(row, column) + one_line(cell(row, column))) for column in columns)
-        table.add_row(*cells, style="red" if failed(row) else None)
-    return table
+    shown = rich.table.Table(title=rich.text.Text(title), box=rich.box.SIMPLE_HEAD, header_style="bold")
+    keys = TERMINAL_COST if table.rows and of_cost(table.rows[0]) else TERMINAL
+    narrow = [place for place, column in enumerate(table.columns) if column.key in keys or column in SETTINGS]
+    for place in narrow:
+        left = table.columns[place].write is str
+        shown.add_column(table.columns[place].title, justify="left" if left else "right", no_wrap=left, overflow="fold")
+    for row, line in zip(table.rows, table.lines, strict=True):
+        cells = (rich.text.Text(one_line(line[place].text)) for place in narrow)
+        shown.add_row(*cells, style="red" if failed(row) else None)
+    return shown
 
 
 def shared(rows: Sequence[Row], key: str) -> Any:
@@ -211,7 +244,7 @@ def span(rows: Sequence[Row], key: str) -> str:
 
 def common(rows: Sequence[Row]) -> dict[str, Any]:
     """The overrides that several rows all share; none for a single row."""
-    known = [row["unit"]["overrides"] for row in rows if row.get("unit")]
+    known = [row["unit"].get("overrides", {}) for row in rows if row.get("unit")]
     if len(known) < 2 or len(known) < len(rows):
         return {}
     return {key: value for key, value in known[0].items() if all(key in one and one[key] == value for one in known)}
@@ -223,8 +256,8 @@ def told_apart(rows: Sequence[Row]) -> list[Row]:
     return [{**row, "label": " ".join(word for word in row["label"].split(" ") if word not in left_out)} for row in rows]
 
 
-def caption(rows: Sequence[Row], command: str = "") -> str:
-    """What the table was measured on: data and image counts, epochs, batch size, profile, seed, machine, command."""
+def setting(rows: Sequence[Row]) -> str:
+    """What the rows were measured on, in plain words: data and image counts, epochs, batch size, profile, seed, machine."""
     sizes = [(span(rows, f"{part}_images"), name) for part, name in
              (("train", "training"), ("validation", "validation"), ("test", "test"))]
     counted = ", ".join(f"{size} {name}" for size, name in sizes if size)
@@ -236,8 +269,14 @@ def caption(rows: Sequence[Row], command: str = "") -> str:
         parts.append(f"{key} {value}" if value is not None else f"several {key}s")
     parts += [f"{key}={short(value)}" for key, value in common(rows).items()]
     text = f"Data: {', '.join(parts)}."
+    if all(of_cost(row) for row in rows):
+        text = "Random images; nothing is trained to the end."
     machine = shared(rows, "cpu")
     cores = shared(rows, "cores")
     gpu = shared(rows, "gpu")
-    text += f" Machine: {', '.join(filter(None, (gpu, machine, cores and f'{cores} cores')))}." if machine else ""
-    return escape_markdown(text) + (f" Command: `{one_line(command).replace('`', '')}`." if command else "")
+    return text + (f" Machine: {', '.join(filter(None, (gpu, machine, cores and f'{cores} cores')))}." if machine else "")
+
+
+def caption(rows: Sequence[Row], command: str = "") -> str:
+    """`setting` and the command, in Markdown."""
+    return escape_markdown(setting(rows)) + (f" Command: `{one_line(command).replace('`', '')}`." if command else "")

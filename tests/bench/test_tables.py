@@ -37,11 +37,20 @@ def test_times_of_few_steady_epochs_are_marked():
     ("text", "escaped"),
     [
         ("a|b", "a\\|b"), ("<script>", "&lt;script>"), ("a & b", "a &amp; b"), ("two\nlines", "two lines"),
+        ("_a_ snake_case __", "\\_a\\_ snake_case \\_\\_"), ("~1 ~~a~~", "~1 \\~~a\\~~"), ("https://a.b www.c.d", "https&#58;//a.b www&#46;c.d"),
         ("`code` *b* [x]", "\\`code\\` \\*b\\* \\[x\\]"), ("\x1b[31mred", "\\[31mred"), ("a\\|b", "a\\\\\\|b"),
     ],
 )
 def test_markdown_escapes(text, escaped):
     assert tables.escape_markdown(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [("# a", "\\# a"), ("- a", "\\- a"), ("12. a", "12\\. a"), ("1) a", "1\\) a"), ("> a", "\\> a"), ("=", "\\="), ("a # b", "a # b"), ("12 a", "12 a")],
+)
+def test_a_paragraph_starts_no_block(text, escaped):
+    assert tables.paragraph(text) == escaped
 
 
 def test_a_nasty_label_stays_in_its_cell():
