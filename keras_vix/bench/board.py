@@ -200,13 +200,14 @@ def pages(out: Path, wait: bool) -> Iterator[bool]:
         lock = filelock.FileLock(place)
         try:
             lock.acquire(timeout=-1 if wait else 0)
+            held = True
         except filelock.Timeout:
-            yield False
-            return
+            held = False
     try:
-        yield True
+        yield held
     finally:
-        lock.release()
+        if held:
+            lock.release()
 
 
 def signature(path: Path) -> tuple[int, int] | None:

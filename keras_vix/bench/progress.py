@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from typing import IO, Any
 
-from .. import checks
 from .runner import Listener
 from .tables import DASH, failed, fraction, one_line, seconds
 
@@ -74,17 +73,17 @@ def plain_progress(stream: IO[str]) -> Iterator[Listener]:
 @contextlib.contextmanager
 def live_progress(stream: IO[str]) -> Iterator[Listener]:
     """A listener that keeps bars up to date, one for the whole suite and one for each row at work, and prints finished rows."""
-    rich_progress = checks.package("rich.progress", "The display of a benchmark", "rich")
     import rich.console
+    import rich.progress
     import rich.text
 
     console = rich.console.Console(file=stream)
-    bars = rich_progress.Progress(
-        rich_progress.TextColumn("{task.description}", markup=False),
-        rich_progress.BarColumn(bar_width=24),
-        rich_progress.TextColumn("{task.completed:g}/{task.total:g}"),
-        rich_progress.TimeElapsedColumn(),
-        rich_progress.TextColumn("{task.fields[note]}", markup=False),
+    bars = rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}", markup=False),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.TextColumn("{task.completed:g}/{task.total:g}"),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("{task.fields[note]}", markup=False),
         console=console, transient=True,
     )
     with bars:

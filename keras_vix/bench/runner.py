@@ -19,13 +19,13 @@ from . import store
 from .board import Board
 from .environment import without_home
 from .outcome import explain, oom_kills
-from .unit import Unit, failure
+from .unit import UNWRITTEN, Unit, failure
 
 Listener = Callable[[dict[str, Any]], None]
 Result = tuple[Unit, dict[str, Any]]
 Engine = Callable[[Sequence[Unit], dict[str, Any], Listener, threading.Event], Iterator[Result]]
 COMMAND = (sys.executable, "-m", "keras_vix.bench.unit")
-GRACE = 2.0  # seconds that a child has to end after it was asked to
+GRACE = 1.0  # seconds that a child has to end after it was asked to
 POLL = 0.2  # seconds between two looks at what cannot announce itself: a request to stop, a unit that others measure
 
 
@@ -211,7 +211,7 @@ def attempt(
 
     Raises:
         Stopped: there was a request to stop; the child has ended.
-        OSError: the child cannot be started.
+        OSError: the child cannot be started, or cannot write its result.
     """
     stop = threading.Event() if stop is None else stop
     deadline = None if timeout is None else time.perf_counter() + timeout
@@ -275,6 +275,8 @@ class Attempt:
                     last = follow(process, self.deadline, hear, self.stop)
                 if last == "stopped":
                     raise Stopped(unit.label)
+                if last == "ended" and process.returncode == UNWRITTEN:
+                    raise OSError(tail(log, 1))
                 row = result(path) if last == "done" else None
                 if row is None and last == "timeout":
                     row = failure(unit, "timeout", f"stopped after {self.timeout:g} seconds")
@@ -409,7 +411,7 @@ def read_lines(stream: IO[str], lines: "queue.SimpleQueue[str | None]") -> None:
 def finish(process: subprocess.Popen) -> None:
     """Let a child that has closed its output, or said that it is done, end by itself."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(2 * GRACE)
+        process.wait(4 * GRACE)
 
 
 def parse(line: str) -> dict[str, Any]:

@@ -206,17 +206,18 @@ def find(out: Path, label: str, fingerprint: str) -> dict[str, Any] | None:
 def read_all(out: Path) -> list[dict[str, Any]]:
     """All usable rows under `out`, by file name; every file that cannot be used, or is of a unit that has a file already, is
     named in a warning."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, tuple[Path, dict[str, Any]]] = {}
     for path in sorted((out / "rows").glob("*.json")):
         row = read_or_warn(path)
         if row is None:
             continue
-        if row["fingerprint"] in rows:
-            warnings.warn(f"Skipped a second file of one unit, {path} or its neighbour: {row['fingerprint']}", stacklevel=2)
-            if path != path_of(out, row["label"], row["fingerprint"]):
-                continue
-        rows[row["fingerprint"]] = row
-    return list(rows.values())
+        new, old = (path, row), rows.get(row["fingerprint"])
+        if old is not None:
+            own = path_of(out, row["label"], row["fingerprint"])
+            new, spare = (new, old) if path == own else (old, new)
+            warnings.warn(f"Skipped {spare[0]}: {new[0].name} holds the result of the same unit", stacklevel=2)
+        rows[row["fingerprint"]] = new
+    return [row for _, row in rows.values()]
 
 
 def read_or_warn(path: Path) -> dict[str, Any] | None:

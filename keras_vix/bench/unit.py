@@ -25,6 +25,7 @@ from .outcome import status_of
 from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
+UNWRITTEN = 74  # what a child ends with when its result cannot be written; `sysexits.h` calls it an input or output error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,7 +322,7 @@ def end_with_parent() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child process. 0: the row is written, whatever it says; 1: nobody listens any more."""
+    """The child process. 0: the row is written, whatever it says; 1: nobody listens any more; 74: it cannot be written."""
     (path,) = arguments
     end_with_parent()
     unit = Unit(**json.load(sys.stdin))
@@ -339,7 +340,11 @@ def main(arguments: Sequence[str]) -> int:
             except Exception as error:
                 traceback.print_exc()
                 row = failure(unit, status_of(error), f"{type(error).__name__}: {error}")
-        store.write(Path(path), row)
+        try:
+            store.write(Path(path), row)
+        except OSError as error:
+            print(error, file=sys.stderr)
+            return UNWRITTEN
         progress({"event": "done", "status": row["status"]})
     except BrokenPipeError:
         return 1
