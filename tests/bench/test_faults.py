@@ -318,3 +318,16 @@ def test_f14_an_error_that_came_from_want_of_memory():
     except ValueError as error:
         assert outcome.status_of(error) == "oom"
     assert outcome.status_of(ValueError("no such thing")) == "error"
+
+
+def test_f24_a_failed_row_with_curves_breaks_no_page(tmp_path):
+    import samples
+
+    from keras_vix.bench import report
+
+    curves = {"loss": [2.0, None], "accuracy": [0.25, 0.5], "val_loss": [1.0, None], "val_accuracy": [0.5, None]}
+    rows = [samples.done(), samples.broken(status="error") | {"history": curves, "epochs": 2, "log": "Traceback"}]
+    for row in rows:
+        store.write(store.path_of(tmp_path, row["label"], row["fingerprint"]), row)
+    assert len(report.write(tmp_path)) == 2
+    assert "linformer (error)" in (tmp_path / "results.md").read_text()

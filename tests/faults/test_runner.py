@@ -45,6 +45,7 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.timeout(900)
 def test_f1_killed_at_twenty_moments_and_resumed(stage):
     """Nothing finished is run again, nothing is left over, and the table is that of an undisturbed run."""
     units, undisturbed = stage.units(60, seconds=0.15), stage.folder / "undisturbed"
@@ -95,6 +96,7 @@ SAME = ("label", "train_accuracy", "val_accuracy", "val_loss", "epochs", "test_a
         "trainable_parameters", "tokens", "multiply_adds", "fingerprint", "status")  # fmt: skip
 
 
+@pytest.mark.timeout(1800)
 def test_f1_a_real_suite_killed_at_twenty_moments(stage):
     (stage.folder / "smoke.toml").write_text(SMOKE)
 
@@ -232,6 +234,7 @@ def test_f6_a_folder_that_cannot_be_written_any_more(stage):
     goes_on(stage, units, stage.out, before)
 
 
+@pytest.mark.timeout(600)
 def test_f12_eight_processes_share_a_folder_twenty_times(stage):
     script = """
 import json, sys
@@ -253,7 +256,7 @@ for turn in range(20):
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    ends = [process.communicate(timeout=220) for process in processes]
+    ends = [process.communicate(timeout=560) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, ends[0][1] + ends[-1][1]
     assert len({out for out, _ in ends}) == 1, "two runners saw different rows"
     assert set(stage.words("begin").values()) == {20} == set(stage.words("end").values())
