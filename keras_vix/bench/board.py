@@ -47,7 +47,7 @@ class Board:
         self.foreign: list[Unit] = []
         self.weights = out / "weights"
         self.before = {fingerprint: signature(self.path(unit)) for fingerprint, unit in self.units.items()}
-        self.wanted = {unit.start for unit in units if unit.start and not self.finished(unit)}
+        self.wanted = self.find_wanted()
         self.check_starts()
         with store.explained(self.hidden / "x"):
             self.hidden.mkdir(parents=True, exist_ok=True)
@@ -70,6 +70,15 @@ class Board:
     def mark(self, unit: Unit) -> Path:
         """The file that says who has started a unit."""
         return self.hidden / f"{store.slug(unit.label)}-{unit.fingerprint}.started"
+
+    def find_wanted(self) -> set[str]:
+        """The units whose weights are needed, because one that is to be measured starts from them."""
+        found: set[str] = set()
+        for unit in reversed(self.units.values()):
+            missing = unit.fingerprint in found and not self.weights_of(unit.fingerprint).exists()
+            if unit.start and (missing or not self.finished(unit)):
+                found.add(unit.start)
+        return found
 
     def check_starts(self) -> None:
         """Refuse a unit that starts from weights which nobody makes."""

@@ -119,7 +119,10 @@ def here(
 
     def work(unit: Unit) -> None:
         try:
-            end = attempt(unit, **options, folder=board.hidden, stop=stop, listener=lambda event: news.put((unit, event)))
+            end = attempt(
+                unit, **options, keep=unit.fingerprint in board.wanted, folder=board.hidden, stop=stop,
+                listener=lambda event: news.put((unit, event)),
+            )
         except BaseException as error:
             news.put((unit, error))
         else:
@@ -194,6 +197,7 @@ def attempt(
     command: Sequence[str] = COMMAND,
     stop: threading.Event | None = None,
     weights: Path | None = None,
+    keep: bool = True,
     folder: Path | None = None,
 ) -> dict[str, Any]:
     """Measure one unit in a process of its own, and once more with half the batch if memory ran out. Stores no row.
@@ -203,6 +207,7 @@ def attempt(
         listener: is told `started`, `epoch`, `retry`, in this thread.
         stop: a request to give up.
         weights: folder of trained weights; the child finds it as `KERAS_VIX_WEIGHTS`.
+        keep: whether the child is to leave its own there; if not, it finds `KERAS_VIX_KEEP` to be 0.
         folder: where the child puts its result, which is removed; None takes a temporary folder.
 
     Returns:
@@ -216,7 +221,7 @@ def attempt(
     stop = threading.Event() if stop is None else stop
     deadline = None if timeout is None else time.perf_counter() + timeout
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="keras_vix-") as place:
-        once = Attempt(Path(place), timeout, deadline, listener, command, stop, weights)
+        once = Attempt(Path(place), timeout, deadline, listener, command, stop, weights, keep)
         row = once.measure(unit)
         half = smaller_batch(unit, row)
         if half is None:
@@ -258,6 +263,7 @@ class Attempt:
     command: Sequence[str]
     stop: threading.Event
     weights: Path | None
+    keep: bool
 
     def measure(self, unit: Unit) -> dict[str, Any]:
         """The row of one try."""
@@ -271,7 +277,7 @@ class Attempt:
         before = oom_kills()
         try:
             with tempfile.TemporaryFile() as log:
-                with child(unit, path, self.command, log, self.weights) as process:
+                with child(unit, path, self.command, log, surroundings(unit, self.weights, self.keep)) as process:
                     last = follow(process, self.deadline, hear, self.stop)
                 if last == "stopped":
                     raise Stopped(unit.label)
@@ -310,7 +316,7 @@ def remember(heard: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def child(
-    unit: Unit, path: Path, command: Sequence[str], log: IO[bytes], weights: Path | None = None
+    unit: Unit, path: Path, command: Sequence[str], log: IO[bytes], environment: dict[str, str]
 ) -> Iterator[subprocess.Popen]:
     """The process that measures a unit; it never outlives the `with` block.
 
@@ -322,7 +328,7 @@ def child(
     try:
         process = subprocess.Popen(
             [*command, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
-            errors="replace", env=surroundings(unit, weights) | own, start_new_session=True,
+            errors="replace", env=environment | own, start_new_session=True,
             pass_fds=(theirs,) if os.name == "posix" else (),
         )
         try:
@@ -337,7 +343,7 @@ def child(
         os.close(ours)
 
 
-def surroundings(unit: Unit, weights: Path | None = None) -> dict[str, str]:
+def surroundings(unit: Unit, weights: Path | None = None, keep: bool = True) -> dict[str, str]:
     """The environment of a child: this one's, with the unit's backend and a way to find this very package."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -345,8 +351,9 @@ def surroundings(unit: Unit, weights: Path | None = None) -> dict[str, str]:
     if unit.backend:
         own["KERAS_BACKEND"] = unit.backend
     if weights:
-        own["KERAS_VIX_WEIGHTS"] = str(weights.absolute())
-    given = {name: value for name, value in os.environ.items() if name not in ("KERAS_VIX_WEIGHTS", "KERAS_VIX_PARENT")}
+        own |= {"KERAS_VIX_WEIGHTS": str(weights.absolute()), "KERAS_VIX_KEEP": str(int(keep))}
+    ours = ("KERAS_VIX_WEIGHTS", "KERAS_VIX_KEEP", "KERAS_VIX_PARENT")
+    given = {name: value for name, value in os.environ.items() if name not in ours}
     return {"TF_CPP_MIN_LOG_LEVEL": "2"} | given | own
 
 

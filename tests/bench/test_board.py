@@ -112,6 +112,21 @@ def test_a_finished_unit_without_its_weights_is_run_again_when_they_are_needed(s
     assert {board.claim()[1]["status"] for _ in range(2)} == {"done"} and board.complete
 
 
+def test_weights_are_made_again_along_a_whole_line(stage):
+    first, second, _ = family(stage)
+    third = Unit("fine", seed=8, start=second.fingerprint)
+    runner.run([first, second], stage.out, command=stage.command)
+    engine = Engine()
+    runner.run([first, second, third], stage.out, engine=engine)
+    assert engine.waves == [[0], [7], [8]]
+
+
+def test_only_wanted_weights_are_kept(stage, tmp_path):
+    own = runner.surroundings(Unit("vit"), tmp_path, keep=False)
+    assert (own["KERAS_VIX_WEIGHTS"], own["KERAS_VIX_KEEP"]) == (str(tmp_path), "0")
+    assert "KERAS_VIX_WEIGHTS" not in runner.surroundings(Unit("vit"))
+
+
 def test_a_start_that_is_nowhere_is_refused_and_one_that_is_stored_is_not(stage):
     first, dependant, _ = family(stage)
     with pytest.raises(ValueError, match=first.fingerprint):
