@@ -20,6 +20,7 @@ MAIN = """
 import json, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
+import seaborn
 from keras_vix import cli
 from keras_vix.bench import report, runner, suites
 import keras_vix

@@ -48,8 +48,8 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 60) -> None:
 @pytest.mark.timeout(900)
 def test_f1_killed_at_twenty_moments_and_resumed(stage):
     """Nothing finished is run again, nothing is left over, and the table is that of an undisturbed run."""
-    units, undisturbed = stage.units(60, seconds=0.15), stage.folder / "undisturbed"
-    whole = runner.run(units, undisturbed, command=stage.command)
+    units, undisturbed = stage.units(120, seconds=0.15), stage.folder / "undisturbed"
+    whole = runner.run(units, undisturbed, command=stage.command, jobs=2)
     stage.log.unlink()
     draw = random.Random(1)
     for moment in range(20):
@@ -57,6 +57,8 @@ def test_f1_killed_at_twenty_moments_and_resumed(stage):
         assert len(finished) < len(units)
         process = stage.bench(units, "--jobs", str(1 + moment % 2))
         ready(process)
+        if moment % 5:  # every fifth moment is one of the start
+            wait_for(lambda: stage.words("begin").total() > before.total(), process)  # noqa: B023
         time.sleep(draw.uniform(0.05, 0.8))
         kill(process)
         time.sleep(0.2)
