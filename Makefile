@@ -1,5 +1,6 @@
 # make benchmark      trains ten models on the bundled digits and prints the comparison
 # make test           the whole default test suite
+# make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-backends  laws, kernels, mixers, ops and parts under TensorFlow, JAX and torch
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
@@ -13,7 +14,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/train/test_redraw.py tests/train/test_distill.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers test test-backends test-parity lint clean
+.PHONY: benchmark bench-peers test test-faults test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -25,6 +26,9 @@ bench-peers: .venv/installed .peers/tensorflow/installed .peers/jax/installed .p
 test: .venv/installed-test
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/python -m pytest -m "not alone" -n 2
+
+test-faults: .venv/installed-test
+	$(BIN)/python -m pytest tests/faults
 
 test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax

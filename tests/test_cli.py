@@ -53,6 +53,7 @@ def files(folder: Path) -> list[str]:
         ("bench --limit 0", "limit"),
         ("bench --timeout -1", "timeout"),
         ("bench --timeout nan", "timeout"),
+        ("bench --jobs 0", "jobs"),
         ("bench --dataset cifar-10", "cifar10"),
         ("bench --dataset ../secret", "dataset"),
         ("bench --profile fast", "profile"),
@@ -190,6 +191,48 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(runner, "run", interrupted)
     assert cli.main("bench --models performer_relu:m=8".split()) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_options_of_a_run_reach_the_runner(monkeypatch, capsys):
+    given = {}
+
+    def run(units, out, **options):
+        given.update(options, units=units)
+        return []
+
+    monkeypatch.setattr(runner, "run", run)
+    call = "bench --models performer_relu:m=8,linformer --jobs 3 --timeout 9 --redo --deterministic"
+    assert cli.main(call.split()) == 0
+    assert (given["jobs"], given["timeout"], given["redo"]) == (3, 9.0, True) and all(unit.deterministic for unit in given["units"])
+    assert cli.main("bench --models performer_relu:m=8 --resume".split()) == 0
+    assert (given["jobs"], given["redo"]) == (1, False) and not given["units"][0].deterministic
+
+
+def test_a_change_of_all_units_keeps_who_starts_from_whom():
+    from keras_vix.bench.suites import Suite
+    from keras_vix.bench.unit import Unit
+
+    first = Unit("vit")
+    units = cli.changed(Suite("a", "a", (first, Unit("vil", start=first.fingerprint))), deterministic=True).units
+    assert units[1].start == units[0].fingerprint != first.fingerprint
+
+
+def test_a_disk_that_fills_up_is_exit_code_1(monkeypatch, capsys):
+    def run(*_, **__):
+        raise OSError(28, "no room for rows/x.json")
+
+    monkeypatch.setattr(runner, "run", run)
+    assert cli.main("bench --models performer_relu:m=8".split()) == 1
+    assert capsys.readouterr().err == "Error: [Errno 28] no room for rows/x.json The same command goes on from there.\n"
+
+
+def test_signals_are_as_they_were_after_a_call():
+    import signal
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    assert cli.main(["list"]) == 0
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_nothing_is_said_to_a_reader_that_went_away(elsewhere):

@@ -8,7 +8,10 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,12 @@ from typing import Any
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
 from .environment import without_home
+from .outcome import status_of
 from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
 TASKS = ("train", "cost")
+UNWRITTEN = 74  # what a child ends with when its result cannot be written; `sysexits.h` calls it an input or output error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,14 +153,21 @@ def identity(unit: Unit) -> dict[str, Any]:
 
 
 def failure(unit: Unit, status: str, message: str) -> dict[str, Any]:
-    """The row of a unit that gave no result: `error`, `killed` or `timeout`, and why."""
+    """The row of a unit that gave no result: `error`, `oom`, `killed` or `timeout`, and why."""
     return identity(unit) | {"status": status, "message": without_home(message)[-2000:]}
 
 
-def remember(curves: dict[str, list[float]], event: Mapping[str, Any]) -> None:
-    """Add what an event tells of a finished epoch to the curves so far, so that they outlive a run that does not."""
-    for key, value in event.get("logs", {}).items():
-        curves.setdefault(key, []).append(value)
+def remember(heard: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What is known of a run that failed: the batch it was tried with, and the curves of the epochs that it finished."""
+    known: dict[str, Any] = {}
+    for event in heard:
+        if event["event"] == "started" and isinstance(event.get("batch_size"), int):
+            known["batch_size"] = event["batch_size"]
+    logs = [event["logs"] for event in heard if event["event"] == "epoch" and isinstance(event.get("logs"), dict)]
+    if logs:
+        names = [name for name in logs[0] if all(name in epoch for epoch in logs)]
+        known |= {"epochs": len(logs), "history": {name: [epoch[name] for epoch in logs] for name in names}}
+    return known
 
 
 def row_of(unit: Unit, progress: Progress) -> dict[str, Any]:
@@ -164,10 +176,10 @@ def row_of(unit: Unit, progress: Progress) -> dict[str, Any]:
     Raises:
         BrokenPipeError: nobody listens to the progress any more.
     """
-    curves: dict[str, list[float]] = {}
+    heard: list[dict[str, Any]] = []
 
     def listen(event: dict[str, Any]) -> None:
-        remember(curves, event)
+        heard.append(event)
         progress(event)
 
     try:
@@ -175,13 +187,26 @@ def row_of(unit: Unit, progress: Progress) -> dict[str, Any]:
     except BrokenPipeError:
         raise
     except Exception as error:
-        row = failure(unit, "error", f"{type(error).__name__}: {error}")
-        return row | ({"history": curves} if curves else {})
+        traceback.print_exc()
+        return remember(heard) | failure(unit, status_of(error), f"{type(error).__name__}: {error}")
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it ends, however that does: its end of a pipe closes."""
+    handle = os.environ.pop("KERAS_VIX_PARENT", "")
+
+    def wait() -> None:
+        os.read(int(handle), 1)
+        os._exit(1)
+
+    if handle:
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child process. 0: the row is written, whatever it says; 1: nobody listens any more."""
+    """The child process. 0: the row is written, whatever it says; 1: nobody listens any more; 74: it cannot be written."""
     (path,) = arguments
+    end_with_parent()
     unit = Unit(**json.load(sys.stdin))
     speak = sys.stdout
 
@@ -191,7 +216,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             row = row_of(unit, progress)
-        store.write(Path(path), row)
+        try:
+            store.write(Path(path), row)
+        except OSError as error:
+            print(error, file=sys.stderr)
+            return UNWRITTEN
         progress({"event": "done", "status": row["status"]})
     except BrokenPipeError:
         return 1

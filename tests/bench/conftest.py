@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from keras_vix.bench.unit import Unit, identity
+from tests.stage import stage  # noqa: F401
 
 SCRIPT = '''
 import json, os, signal, sys, time

@@ -70,3 +70,26 @@ def test_a_terminal_keeps_the_finished_rows():
     text = stream.getvalue()
     assert "[1/3] a: already done" in text and "[2/3] b: test accuracy 0.9361" in text
     assert "[3/3] [red]c: killed: no memory" in text and "rows" in text
+
+
+AT_ONCE = [
+    {"event": "unit", "number": 1, "units": 2, "label": "a"},
+    {"event": "unit", "number": 2, "units": 2, "label": "b"},
+    {"event": "started", "epochs": 2, "steps": 5, "label": "b", "place": 2},
+    {"event": "epoch", "epoch": 1, "epochs": 2, "val_accuracy": 0.5, "epoch_seconds": 1.25, "label": "a", "place": 1},
+    {"event": "retry", "batch_size": 32, "message": "no memory", "label": "b", "place": 2},
+    {"event": "row", "number": 1, "units": 2, "label": "a", "row": samples.broken("a", status="oom", message="none")},
+    {"event": "waiting", "number": 2, "units": 2, "label": "b"},
+    {"event": "row", "number": 2, "units": 2, "label": "b", "row": {"status": "done", "train_step_seconds": 0.5}},
+]
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["plain", "live"])
+def test_rows_at_once_are_told_apart(stream):
+    with progress.progress(stream) as listener:
+        for event in AT_ONCE:
+            listener(event)
+    text = stream.getvalue()
+    assert "  b: out of memory; once more with batches of 32\n" in text and "[1/2] a: oom: none" in text
+    assert "[2/2] b: another run is measuring it" in text and "[2/2] b: a training step takes 0.50 s" in text
+    assert "  a: epoch 1/2, val. accuracy 0.5000, 1.25 s/epoch\n" in text or isinstance(stream, Terminal)

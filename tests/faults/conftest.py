@@ -1,0 +1,3 @@
+"""The stage of the fault tests."""
+
+from tests.stage import stage  # noqa: F401
