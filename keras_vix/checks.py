@@ -1,6 +1,7 @@
 """Checks of users' arguments: each raises at once and names the argument, the value and what is allowed."""
 
 import difflib
+import importlib
 import math
 import numbers
 
@@ -68,3 +69,13 @@ def near(word, known, otherwise: str | None = None) -> str:
     if close:
         return f" Did you mean {' or '.join(repr(name) for name in close)}?"
     return f" Known: {', '.join(names)}." if otherwise is None else otherwise
+
+
+def package(name: str, purpose: str, install: str | None = None):
+    """The module of that name, imported now; otherwise an error that says what needs it and how to install it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.split(".")[0]:
+            raise
+        raise ImportError(f"{purpose} needs {name}. Received: no such package; run pip install {install or name}.") from error

@@ -1,7 +1,7 @@
 """The command line: `keras-vix list`, `describe`, `bench`, `report`, `doctor`.
 
 Exit codes: 0 all is well; 1 something that ran failed; 2 the call makes no sense, and nothing was started; 130 stopped
-by Ctrl-C. Errors are one message on standard error; `--debug` shows where they come from.
+by Ctrl-C, SIGTERM or SIGHUP. Errors are one message on standard error; `--debug` shows where they come from.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,7 +49,10 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recip
 Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and noise. [default: 0]")]
 Limit = Annotated[int | None, typer.Option(min=10, help="Use this many training images only.")]
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
-Redo = Annotated[bool, typer.Option(help="Run finished rows again.")]
+Redo = Annotated[bool, typer.Option("--redo/--resume", show_default=False,
+                                    help="Run finished rows again, or (as if not given) leave them as they are.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Rows at once, each in a process of its own; their times then say little.")]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="Equal bits in equal runs, at the price of other times.")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a row may take, its start included.")]
 
@@ -75,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(words: list[str]) -> int:
     """Hand the words to typer; its way out is an exception, whose code is returned."""
     try:
-        app(words, prog_name="keras-vix", obj=shlex.join(["keras-vix", *words]))
+        with stopping(calm=False):
+            app(words, prog_name="keras-vix", obj=shlex.join(["keras-vix", *words]))
     except SystemExit as end:
         sys.stdout.flush()
         return end.code if isinstance(end.code, int) else 1
@@ -139,7 +144,7 @@ def bench_command(
     context: typer.Context, suite_file: SuiteFile = None, dataset: Dataset = None, models: Models = None,
     epochs: Epochs = None, batch_size: BatchSize = None, seed: Seed = None, limit: Limit = None,
     profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False, dry_run: DryRun = False,
-    as_json: AsJson = False, timeout: Timeout = None,
+    as_json: AsJson = False, timeout: Timeout = None, jobs: Jobs = 1, deterministic: Deterministic = False,
 ) -> None:
     """Train and measure models, and write tables and figures."""
     if timeout is not None and not 0 < timeout < float("inf"):
@@ -149,6 +154,7 @@ def bench_command(
         "limit": limit,
     }
     suite = choose(suite_file, models, settings | pairs(options))
+    suite = changed(suite, deterministic=True) if deterministic else suite
     out = usable(out or Path("runs") / suite.name)
     from .bench import suites
 
@@ -156,7 +162,7 @@ def bench_command(
     if dry_run:
         show_plan(suite, plans, out)
         return
-    raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json))
+    raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json, jobs))
 
 
 def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -> Any:
@@ -178,6 +184,18 @@ def choose(suite_file: Path | None, models: str | None, given: dict[str, Any]) -
         data["rows"], name=suite_file.stem, title=data.get("title", ""), description=data.get("description", ""),
         published=data.get("published", ""), defaults=defaults, forced=given, backend=backend,
     )
+
+
+def changed(suite: Any, **fields: Any) -> Any:
+    """The suite with fields of all its units changed; a unit that starts from another one's weights goes on to do so."""
+    import dataclasses
+
+    new: dict[str | None, str] = {}
+    units = []
+    for unit in suite.units:
+        units.append(dataclasses.replace(unit, **fields, start=new.get(unit.start, unit.start)))
+        new[unit.fingerprint] = units[-1].fingerprint
+    return dataclasses.replace(suite, units=tuple(units))
 
 
 def usable(out: Path) -> Path:
@@ -206,57 +224,111 @@ def show_plan(suite: Any, plans: Sequence[tuple[Any, Any]], out: Path) -> None:
         )
 
 
-def measure(suite: Any, out: Path, command: str, redo: bool, timeout: float | None, as_json: bool) -> int:
+def measure(
+    suite: Any, out: Path, command: str, redo: bool, timeout: float | None, as_json: bool, jobs: int = 1
+) -> int:
     """Run a suite and write its pages after every row; returns the exit code."""
+    from . import checks
     from .bench import report, runner
+    from .bench.board import pages
     from .bench.environment import without_home
     from .bench.progress import progress
 
+    checks.package("seaborn", "The figures of a benchmark")
     fingerprints = [unit.fingerprint for unit in suite.units]
-    report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints, suite.published)
+    with pages(out, wait=True):
+        report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints, suite.published)
     stream = sys.stderr if as_json else sys.stdout
-    with plain_warnings(), progress(stream) as listener, interruptible():
+    with plain_warnings(), stopping() as request, progress(stream) as listener:
 
         def listen(event: dict[str, Any]) -> None:
             listener(event)
-            if event["event"] == "row":
-                report.write(out, [event["row"]["fingerprint"]])
+            if event["event"] == "row" and not request.stop.is_set():
+                with request.at_once(), pages(out, wait=False) as held:
+                    if held:
+                        report.write(out, [event["row"]["fingerprint"]])
 
         try:
-            rows = runner.run(suite.units, out, redo=redo, timeout=timeout, listener=listen)
-        except KeyboardInterrupt:
-            print(f"Stopped. Finished rows are in {out}; the same command goes on from there.", file=sys.stderr)
+            rows = runner.run(
+                suite.units, out, redo=redo, timeout=timeout, listener=listen, jobs=jobs, stop=request.stop,
+            )
+            with request.at_once(), pages(out, wait=True):
+                report.write(out, ())
+        except (KeyboardInterrupt, SystemExit):
+            with contextlib.suppress(OSError):  # the terminal itself may be gone
+                print(f"Stopped. Finished rows are in {out}; the same command goes on from there.", file=sys.stderr)
             return 130
-        report.write(out, ())
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            print(f"Error: {error} The same command goes on from there.", file=sys.stderr)
+            return 1
     show(rows, out, suite.title, as_json)
     return 1 if any(row["status"] != "done" for row in rows) else 0
 
 
+class Request:
+    """A request to stop, which signals make: at the next good moment, or at once where nothing can be torn.
+
+    Args:
+        calm: whether to wait for the good moment, at which somebody looks at `stop`.
+    """
+
+    def __init__(self, calm: bool):
+        self.stop = threading.Event()
+        self.calm = calm
+
+    def __call__(self, *_: Any) -> None:
+        if self.stop.is_set():
+            if sys.stdout.isatty():
+                os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # the cursor, which a live display hides
+            os._exit(130)  # children notice and end, too
+        self.stop.set()
+        if not self.calm:
+            raise SystemExit(130)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a request need not wait."""
+        before, self.calm = self.calm, False
+        try:
+            yield
+        finally:
+            self.calm = before
+
+
+@contextlib.contextmanager
+def stopping(calm: bool = True) -> Iterator[Request]:
+    """Inside, Ctrl-C, SIGTERM and a terminal that hangs up are requests to stop; the second one ends the process on the spot.
+
+    Signals that somebody had ignored, as `nohup` does, stay ignored.
+    """
+    request = Request(calm)
+    names = ("SIGINT", "SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    found = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heeded = [number for number in found if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, request) for number in heeded}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Inside, a warning is one line on standard error."""
+    """Inside, a warning is one line on standard error, said once."""
+    said = set()
 
     def say(message: Warning | str, *_: Any, **__: Any) -> None:
-        print(f"Warning: {message}", file=sys.stderr)
+        if str(message) not in said:
+            print(f"Warning: {message}", file=sys.stderr)
+        said.add(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = say
         yield
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Inside, a polite request to end (SIGTERM) does what Ctrl-C does."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def show(rows: Sequence[dict[str, Any]], out: Path, title: str, as_json: bool) -> None:

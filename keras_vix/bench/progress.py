@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import IO, Any
 
+from .. import checks
 from .runner import Listener
 from .tables import DASH, failed, fraction, one_line, seconds
 
@@ -19,6 +20,9 @@ def outcome(row: dict[str, Any]) -> str:
     """How a row ended, in a few words."""
     if failed(row):
         return f"{row['status']}: {one_line(row.get('message') or '')[:200]}"
+    if row.get("test_accuracy") is None:
+        step = row.get("train_step_seconds")
+        return "measured" if step is None else f"a training step takes {seconds(step)} s"
     return (
         f"test accuracy {fraction(row['test_accuracy'])}, validation {fraction(row['val_accuracy'])}, "
         f"{row['epochs']} epochs of {seconds(row['epoch_seconds'])} s"
@@ -36,7 +40,7 @@ def epoch_words(event: dict[str, Any]) -> str:
 
 def words(event: dict[str, Any], label: str) -> str | None:
     """The plain line for an event; None for one that needs none."""
-    place = f"[{event['number']}/{event['units']}] {event['label']}" if "number" in event else f"  {label}"
+    place = f"[{event['number']}/{event['units']}] {event['label']}" if "number" in event else f"  {event.get('label', label)}"
     match event["event"]:
         case "unit":
             return f"{place}: starting"
@@ -44,6 +48,10 @@ def words(event: dict[str, Any], label: str) -> str | None:
             return f"{place}: {epoch_words(event)}"
         case "skipped":
             return f"{place}: already done ({outcome(event['row'])})"
+        case "retry":
+            return f"{place}: out of memory; once more with batches of {event['batch_size']}"
+        case "waiting":
+            return f"{place}: another run is measuring it; waiting for its row"
         case "row":
             return f"{place}: {outcome(event['row'])}"
     return None
@@ -65,38 +73,50 @@ def plain_progress(stream: IO[str]) -> Iterator[Listener]:
 
 @contextlib.contextmanager
 def live_progress(stream: IO[str]) -> Iterator[Listener]:
-    """A listener that keeps two bars up to date, the whole suite and the present row, and prints finished rows."""
+    """A listener that keeps bars up to date, one for the whole suite and one for each row at work, and prints finished rows."""
+    rich_progress = checks.package("rich.progress", "The display of a benchmark", "rich")
     import rich.console
-    import rich.progress
     import rich.text
 
     console = rich.console.Console(file=stream)
-    bars = rich.progress.Progress(
-        rich.progress.TextColumn("{task.description}", markup=False),
-        rich.progress.BarColumn(bar_width=24),
-        rich.progress.TextColumn("{task.completed:g}/{task.total:g}"),
-        rich.progress.TimeElapsedColumn(),
-        rich.progress.TextColumn("{task.fields[note]}", markup=False),
+    bars = rich_progress.Progress(
+        rich_progress.TextColumn("{task.description}", markup=False),
+        rich_progress.BarColumn(bar_width=24),
+        rich_progress.TextColumn("{task.completed:g}/{task.total:g}"),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TextColumn("{task.fields[note]}", markup=False),
         console=console, transient=True,
     )
     with bars:
         suite = bars.add_task("rows", total=0, note="")
-        present = bars.add_task("", total=0, note="", visible=False)
+        present: dict[int, Any] = {}
+        newest = 0
+
+        def bar(place: int, label: str) -> Any:
+            if place not in present:
+                present[place] = bars.add_task(label, total=1, note="loading")
+            return present[place]
 
         def listen(event: dict[str, Any]) -> None:
-            if "number" in event:
-                bars.update(suite, total=event["units"], completed=event["number"] - (event["event"] == "unit"))
+            nonlocal newest
+            place = newest = event.get("number", event.get("place", newest))
             match event["event"]:
                 case "unit":
-                    bars.reset(present, description=event["label"], total=1, visible=True, note="loading")
+                    bars.update(suite, total=event["units"])
+                    bar(place, event["label"])
                 case "started":
-                    bars.update(present, total=event["epochs"], note="first epoch")
+                    bars.update(bar(place, event.get("label", "")), total=event.get("epochs", 1), completed=0, note="first epoch")
                 case "epoch":
-                    bars.update(present, completed=event["epoch"], note=epoch_words(event).split(", ", 1)[1])
+                    note = epoch_words(event).split(", ", 1)[1]
+                    bars.update(bar(place, event.get("label", "")), completed=event["epoch"], note=note)
                 case "row" | "skipped":
-                    bars.update(present, visible=False)
+                    bars.update(suite, total=event["units"], advance=1)
+                    if place in present:
+                        bars.remove_task(present.pop(place))
                     look = "red" if failed(event["row"]) else "default"
                     console.print(rich.text.Text(words(event, "") or "", style=look))
+                case "retry" | "waiting":
+                    console.print(rich.text.Text(words(event, "") or ""))
 
         yield listen
 

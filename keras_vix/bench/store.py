@@ -1,38 +1,107 @@
 """Results on disk: one strict JSON file for each unit, written whole or not at all."""
 
+import contextlib
+import hashlib
 import json
 import math
 import os
+import platform
 import re
+import shutil
 import tempfile
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
 NEEDED = ("schema", "status", "label", "fingerprint", "unit")
+TEMPORARY = re.compile(r"\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.[^.]+\.tmp$")
+FOREIGN = 24 * 3600.0  # seconds after which a temporary file of another machine, or of no known process, is left over
+# Names that Windows keeps for devices, whatever follows their first dot.
+RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Put content at path so that a reader, or a crash at any moment, sees the old file or the new one.
 
     Raises:
-        OSError: the folder cannot be written; the old file is untouched.
+        OSError: the folder cannot be written, or is full; it names the path and the free bytes. The old file is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{path.name[:40]}.{host()}-{os.getpid()}."
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Inside, an OSError is raised anew, with the same number, and says which file was to be written and what room there is."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+        yield
+    except OSError as error:
+        room = free_bytes(path)
+        words = "an unknown number of bytes" if room is None else f"{room:,} bytes"
+        reason = error.strerror or str(error)
+        message = (
+            f"A result needs a folder that can be written and has room. Received: path={str(path)!r}, with {words} free: "
+            f"{reason}; make room or give another folder. What was stored before is untouched."
+        )
+        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from error
+
+
+def free_bytes(path: Path) -> int | None:
+    """What is free on the disk of the nearest folder that exists; None where the system does not say."""
+    for folder in path.absolute().parents:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return None
+
+
+def host() -> str:
+    """Six hexadecimal digits that stand for this machine's name, which itself goes into no file name."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    if os.name != "posix":
+        import psutil
+
+        return psutil.pid_exists(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
+def clean(folder: Path) -> None:
+    """Remove temporary files whose writer is dead; those of other machines and of unknown writers once they are a day old."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            found = TEMPORARY.search(path.name)
+            if found and found["host"] == host():
+                dead = not alive(int(found["pid"]))
+            else:
+                dead = time.time() - path.stat().st_mtime > FOREIGN
+            if dead:
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -69,8 +138,9 @@ def to_json(value: Any, indent: int | None = 1) -> str:
 
 
 def slug(label: str) -> str:
-    """A label as part of a file name: `performer_relu m=16` becomes `performer_relu-m-16`."""
-    return re.sub(r"[^a-z0-9_.]+", "-", label.lower()).strip("-.")[:60] or "unit"
+    """A label as part of a file name, on any system: `performer_relu m=16` becomes `performer_relu-m-16`."""
+    name = re.sub(r"[^a-z0-9_.]+", "-", label.lower()).strip("-.")[:60] or "unit"
+    return f"_{name}" if name.split(".")[0] in RESERVED else name
 
 
 def path_of(out: Path, label: str, fingerprint: str) -> Path:
@@ -96,8 +166,34 @@ def read(path: Path) -> dict[str, Any]:
     missing = [name for name in NEEDED if name not in row]
     if missing:
         raise ValueError(f"no {', '.join(missing)} in it")
+    if not all(isinstance(row[name], str) for name in NEEDED[1:4]) or not isinstance(row["unit"], dict):
+        raise ValueError("its names are no text")
     if not path.stem.endswith(f"-{row['fingerprint']}"):
         raise ValueError(f"it holds the result {row['fingerprint']}")
+    return row
+
+
+def quarantine(out: Path, path: Path, reason: object) -> None:
+    """Move a file that cannot be used to `corrupt`, under a name that is free there, and say so in a warning."""
+    folder = out / "corrupt"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (path.name, *(f"{path.stem}.{number}{path.suffix}" for number in range(1, 1000)))
+    place = next((folder / name for name in names if not (folder / name).exists()), folder / path.name)
+    os.replace(path, place)
+    warnings.warn(f"Moved {path} to {place}: {reason}", stacklevel=2)
+
+
+def take(out: Path, label: str, fingerprint: str) -> dict[str, Any] | None:
+    """The stored row of a unit, for the one who is about to run it: what cannot be used, and other files that claim to be
+    of the same unit, are moved to `corrupt`; None if nothing is left."""
+    own, row = path_of(out, label, fingerprint), None
+    for path in sorted(own.parent.glob(f"*-{fingerprint}.json")):
+        try:
+            if path != own:
+                raise ValueError(f"the unit's result belongs into {own.name}")
+            row = read(path)
+        except (ValueError, RecursionError) as error:
+            quarantine(out, path, error)
     return row
 
 
@@ -108,9 +204,19 @@ def find(out: Path, label: str, fingerprint: str) -> dict[str, Any] | None:
 
 
 def read_all(out: Path) -> list[dict[str, Any]]:
-    """All usable rows under `out`, by file name; every file that cannot be used is named in a warning."""
-    rows = (read_or_warn(path) for path in sorted((out / "rows").glob("*.json")))
-    return [row for row in rows if row is not None]
+    """All usable rows under `out`, by file name; every file that cannot be used, or is of a unit that has a file already, is
+    named in a warning."""
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted((out / "rows").glob("*.json")):
+        row = read_or_warn(path)
+        if row is None:
+            continue
+        if row["fingerprint"] in rows:
+            warnings.warn(f"Skipped a second file of one unit, {path} or its neighbour: {row['fingerprint']}", stacklevel=2)
+            if path != path_of(out, row["label"], row["fingerprint"]):
+                continue
+        rows[row["fingerprint"]] = row
+    return list(rows.values())
 
 
 def read_or_warn(path: Path) -> dict[str, Any] | None:

@@ -9,8 +9,11 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from typing import Any
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
 from .environment import environment, without_home
+from .outcome import status_of
 from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
@@ -173,12 +177,12 @@ def train(model: Any, data: Any, recipe: Any, seed: int, progress: Progress) -> 
     validation = batches(data.validation, recipe.batch_size)
     timing = Timing(images=training.images)
     begin = time.perf_counter()
-    progress({"event": "started", "epochs": recipe.epochs, "steps": len(training)})
+    progress({"event": "started", "epochs": recipe.epochs, "steps": len(training), "batch_size": recipe.batch_size})
 
     def report(epoch: int, logs: dict[str, float]) -> None:
         progress({
             "event": "epoch", "epoch": epoch + 1, "epochs": recipe.epochs, "val_accuracy": logs.get("val_accuracy"),
-            "epoch_seconds": timing.epochs[-1]["total_seconds"], "elapsed": time.perf_counter() - begin,
+            "epoch_seconds": timing.epochs[-1]["total_seconds"], "elapsed": time.perf_counter() - begin, "logs": dict(logs),
         })
 
     callbacks = [timing, keras.callbacks.TerminateOnNaN(), keras.callbacks.LambdaCallback(on_epoch_end=report)]
@@ -300,13 +304,26 @@ def peak_memory() -> int | None:
 
 
 def failure(unit: Unit, status: str, message: str) -> dict[str, Any]:
-    """The row of a unit that gave no result: `error`, `killed` or `timeout`, and why."""
+    """The row of a unit that gave no result: `error`, `oom`, `killed` or `timeout`, and why."""
     return identity(unit) | {"status": status, "message": without_home(message)[-2000:]}
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it ends, however that does: its end of a pipe closes."""
+    handle = os.environ.pop("KERAS_VIX_PARENT", "")
+
+    def wait() -> None:
+        os.read(int(handle), 1)
+        os._exit(1)
+
+    if handle:
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def main(arguments: Sequence[str]) -> int:
     """The child process. 0: the row is written, whatever it says; 1: nobody listens any more."""
     (path,) = arguments
+    end_with_parent()
     unit = Unit(**json.load(sys.stdin))
     speak = sys.stdout
 
@@ -320,7 +337,8 @@ def main(arguments: Sequence[str]) -> int:
             except BrokenPipeError:
                 raise
             except Exception as error:
-                row = failure(unit, "error", f"{type(error).__name__}: {error}")
+                traceback.print_exc()
+                row = failure(unit, status_of(error), f"{type(error).__name__}: {error}")
         store.write(Path(path), row)
         progress({"event": "done", "status": row["status"]})
     except BrokenPipeError:

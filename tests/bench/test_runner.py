@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from keras_vix.bench import runner, store
+from keras_vix.bench.board import Board
 from keras_vix.bench.unit import Unit
 
 
@@ -94,11 +95,20 @@ def test_the_listener_hears_everything_in_order(fake, tmp_path):
     assert heard[0] == {"event": "unit", "number": 1, "units": 1, "label": "one"}
 
 
-def test_two_benchmarks_do_not_share_a_folder(fake, tmp_path):
-    with runner.alone(tmp_path / "out"):
-        with pytest.raises(ValueError, match="another benchmark is writing"):
-            runner.run([fake.unit("one")], tmp_path / "out", command=fake.command)
-    assert fake.calls == []
+def test_a_unit_that_another_run_measures_is_waited_for(fake, tmp_path):
+    mine, theirs = fake.unit("mine"), fake.unit("theirs")
+    board, heard = Board([theirs], tmp_path / "out"), []
+    assert board.claim() == (theirs, None) and board.claim() is None
+
+    def listen(event):
+        heard.append(event["event"])
+        if event["event"] == "waiting":
+            board.settle(theirs, fake.rows["theirs"] | {"by": "the other"})
+
+    rows = runner.run([theirs, mine], tmp_path / "out", command=fake.command, listener=listen)
+    board.close()
+    assert fake.calls == ["mine"] and rows[0]["by"] == "the other"
+    assert heard == ["unit", "started", "epoch", "row", "waiting", "skipped"]
 
 
 def test_a_child_gets_the_backend_and_this_package():
