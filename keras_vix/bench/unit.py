@@ -130,24 +130,26 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     from .. import build, describe
     from ..data import load
     from ..train import compile as compile_model, recipe as make_recipe
+    from ..train.devices import parallel
 
     keras.utils.set_random_seed(unit.seed)
     recipe = make_recipe(unit.preset, unit.dataset, unit.profile, **unit.of_recipe)
     data = load(unit.dataset, seed=unit.seed, limit=unit.limit)
     description = describe(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
-    model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
-    compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
-    history, timing = train(model, data, recipe, unit.seed, progress)
-    return (
-        identity(unit)
-        | sizes(data, recipe)
-        | description_figures(description)
-        | history_figures(history)
-        | timing_figures(timing)
-        | final_figures(model, data, recipe)
-        | machine_figures(surroundings)
-        | {"jit_compile": bool(model.jit_compile), "recipe": store.plain(dataclasses.asdict(recipe))}
-    )
+    with parallel(unit.devices, recipe.batch_size):
+        model = build(unit.preset, dataset=unit.dataset, profile=unit.profile, compile=False, **unit.of_model)
+        compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
+        history, timing = train(model, data, recipe, unit.seed, progress)
+        return (
+            identity(unit)
+            | sizes(data, recipe)
+            | description_figures(description)
+            | history_figures(history)
+            | timing_figures(timing)
+            | final_figures(model, data, recipe)
+            | machine_figures(surroundings)
+            | {"jit_compile": bool(model.jit_compile), "recipe": store.plain(dataclasses.asdict(recipe))}
+        )
 
 
 def identity(unit: Unit) -> dict[str, Any]:
@@ -171,10 +173,11 @@ def train(model: Any, data: Any, recipe: Any, seed: int, progress: Progress) -> 
     import keras
 
     from ..data import batches
+    from ..train.devices import padded
     from ..train.timing import Timing
 
     training = feed(data, recipe, seed)
-    validation = batches(data.validation, recipe.batch_size)
+    validation = padded(batches(data.validation, recipe.batch_size))
     timing = Timing(images=training.images)
     begin = time.perf_counter()
     progress({"event": "started", "epochs": recipe.epochs, "steps": len(training), "batch_size": recipe.batch_size})
@@ -195,12 +198,13 @@ def train(model: Any, data: Any, recipe: Any, seed: int, progress: Progress) -> 
 def feed(data: Any, recipe: Any, seed: int) -> Any:
     """The training batches of a recipe."""
     from ..data import batches, policy_for
+    from ..train.devices import cut
 
     policy = policy_for(data.facts) if recipe.augment == "default" else recipe.augment
-    return batches(
+    return cut(batches(
         data.train, recipe.batch_size, shuffle=True, augment=policy, seed=seed, facts=data.facts,
         repeats=recipe.repeats, repeat_all=recipe.repeat_all,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def sizes(data: Any, recipe: Any) -> dict[str, Any]:
@@ -263,9 +267,10 @@ def timing_figures(timing: Any) -> dict[str, Any]:
 def final_figures(model: Any, data: Any, recipe: Any) -> dict[str, float]:
     """Accuracy, top-5 accuracy and cross-entropy of the final weights on the test images, which nothing before has looked at."""
     from ..data import batches
+    from ..train.devices import padded
 
-    logits = model.predict(batches(data.test, recipe.batch_size), verbose=0).astype("float64")
-    return scores(logits, data.test.y)
+    logits = model.predict(padded(batches(data.test, recipe.batch_size)), verbose=0).astype("float64")
+    return scores(logits[: len(data.test.y)], data.test.y)
 
 
 def scores(logits: Any, labels: Any) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import keras
 
 from .. import checks
-from .devices import several, together
+from .devices import present, together
 from .losses import Accuracy, Crossentropy, SigmoidCrossentropy, SmoothedCrossentropy
 from .recipe import Recipe
 
@@ -30,7 +30,7 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
         optimizer=together(optimizer(recipe, steps, model.trainable_variables)),
         loss=SigmoidCrossentropy() if recipe.loss == "sigmoid" else SmoothedCrossentropy(recipe.label_smoothing),
         # What fills up a batch for several devices must not count.
-        **{"weighted_metrics" if several() else "metrics": [Accuracy(), Crossentropy()]},
+        **{"weighted_metrics" if present() > 1 else "metrics": [Accuracy(), Crossentropy()]},
         jit_compile=recipe.jit_compile,
     )
     model.optimizer.build(model.trainable_variables)  # or a file saved before training would not load whole

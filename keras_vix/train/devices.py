@@ -81,15 +81,16 @@ def scope(devices: int) -> contextlib.AbstractContextManager:
     return tf.distribute.MirroredStrategy(chosen, tf.distribute.ReductionToOneDevice() if on_cpu else None).scope()
 
 
-def several() -> bool:
-    """Whether the present scope is one of more than one device."""
+def present() -> int:
+    """How many devices the present scope has; 1 outside of any."""
     if keras.config.backend() == "jax":
-        return keras.distribution.distribution() is not None
+        distribution = keras.distribution.distribution()
+        return 1 if distribution is None else int(distribution.device_mesh.devices.size)
     if keras.config.backend() != "tensorflow":
-        return False
+        return 1
     import tensorflow as tf
 
-    return tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def together(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -99,11 +100,10 @@ def together(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimize
     whole would grow with the number of devices. Everywhere else nothing is changed.
     """
     clips = optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
-    if keras.config.backend() != "tensorflow" or not several() or not clips:
+    clip, replicas = optimizer._clip_gradients, present()
+    if keras.config.backend() != "tensorflow" or replicas == 1 or not clips:
         return optimizer
     import tensorflow as tf
-
-    clip, replicas = optimizer._clip_gradients, tf.distribute.get_strategy().num_replicas_in_sync
 
     def clip_sum(gradients: Sequence[Any]) -> list[Any]:
         whole = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
@@ -113,19 +113,20 @@ def together(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimize
     return optimizer
 
 
-def cut(batches: keras.utils.PyDataset, devices: int) -> keras.utils.PyDataset:
+def cut(batches: keras.utils.PyDataset, devices: int | None = None) -> keras.utils.PyDataset:
     """Batches for training: up to `devices - 1` images are left out of the last one, so that all devices get as many.
 
     Which images these are changes from epoch to epoch where their order does.
 
     Args:
         batches: of arrays `(x, y)`, as `keras_vix.data.batches` makes them; all but the last divisible by `devices`.
-        devices: how many; with 1 the batches themselves are returned.
+        devices: how many; `None` for those of the present scope. With 1 the batches themselves are returned.
     """
+    devices = present() if devices is None else devices
     return batches if devices == 1 else Cut(batches, devices)
 
 
-def padded(batches: keras.utils.PyDataset, devices: int) -> keras.utils.PyDataset:
+def padded(batches: keras.utils.PyDataset, devices: int | None = None) -> keras.utils.PyDataset:
     """Batches `(x, y, weight)` for evaluation and prediction: the last one is filled up with copies of its last image.
 
     Copies weigh nothing, and the others so much more that every mean is that of the images alone: losses that average over the
@@ -135,6 +136,7 @@ def padded(batches: keras.utils.PyDataset, devices: int) -> keras.utils.PyDatase
     Args:
         batches, devices: as for `cut`.
     """
+    devices = present() if devices is None else devices
     return batches if devices == 1 else Padded(batches, devices)
 
 
