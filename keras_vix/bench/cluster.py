@@ -232,12 +232,9 @@ class Cluster:
             for task in running:
                 with contextlib.suppress(Exception):  # it has ended by itself, or its node has gone
                     self.ray.cancel(task.stream, force=force)
-            deadline = time.monotonic() + PATIENCE / 2
-            while running and time.monotonic() < deadline:
-                for task in self.ready(running):
-                    message = self.message(task)
-                    if message == "died" or "row" in message:
-                        self.end(task, running)
+            ends = {task.stream.completed(): task for task in running}
+            for end in self.ray.wait(list(ends), num_returns=len(ends), timeout=PATIENCE / 2)[0] if ends else ():
+                self.end(ends[end], running)
         for task in list(running):
             self.end(task, running)
 
@@ -288,7 +285,10 @@ def work(unit: dict[str, Any], options: dict[str, Any], keep: bool, start: bytes
         try:
             message: dict[str, Any] = {}
             while "row" not in message:
-                message = said.get()
+                try:
+                    message = said.get(timeout=POLL)  # a wait without end could not be interrupted
+                except queue.Empty:
+                    continue
                 yield message
         finally:  # also when the task is cancelled
             stop.set()
