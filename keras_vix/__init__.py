@@ -2,7 +2,9 @@
 
 from . import callbacks, data, interop, layers, train
 from ._version import __version__
-from .train import build, describe, load
+from .train import CheckpointError, build, describe, load
 from .zoo import list_models
 
-__all__ = ["__version__", "build", "callbacks", "data", "describe", "interop", "layers", "list_models", "load", "train"]
+__all__ = [
+    "CheckpointError", "__version__", "build", "callbacks", "data", "describe", "interop", "layers", "list_models", "load", "train",
+]  # fmt: skip

@@ -1,6 +1,7 @@
-"""The public shelf of callbacks: `keras_vix.callbacks.Timing`, `keras_vix.callbacks.Redraw`."""
+"""The public shelf of callbacks: `keras_vix.callbacks.AtomicModelCheckpoint`, `Redraw`, `Timing`."""
 
+from .train.checkpoint import AtomicModelCheckpoint
 from .train.redraw import Redraw
 from .train.timing import Timing
 
-__all__ = ["Redraw", "Timing"]
+__all__ = ["AtomicModelCheckpoint", "Redraw", "Timing"]

@@ -54,6 +54,9 @@ Redo = Annotated[bool, typer.Option("--redo/--resume", show_default=False,
                                     help="Run finished rows again, or (as if not given) leave them as they are.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Rows at once, each in a process of its own; their times then say little.")]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="Equal bits in equal runs, at the price of other times.")]
+Engine = Annotated[str, typer.Option("--engine", metavar="local|ray", help="This machine, or a Ray cluster.")]
+Address = Annotated[str | None, typer.Option(help="host:port of the cluster's head, or auto. [default: one on this machine]")]
+Devices = Annotated[int | None, typer.Option(min=1, help="Devices that share each batch. [default: 1]")]
 DryRun = Annotated[bool, typer.Option(help="Print what would be run, and stop.")]
 DataNames = Annotated[list[str] | None, typer.Option("--data", metavar="NAME", help="Look a data set through; repeatable.")]
 Redownload = Annotated[bool, typer.Option("--redownload", help="Prepare a damaged set of --data anew.")]
@@ -160,15 +163,17 @@ def bench_command(
     limit: Limit = None, profile: Profile = None, options: Options = None, out: Out = None, redo: Redo = False,
     dry_run: DryRun = False, as_json: AsJson = False, timeout: Timeout = None,
     up_to: UpTo = None, jobs: Jobs = 1, deterministic: Deterministic = False,
+    engine: Engine = "local", address: Address = None, devices: Devices = None,
 ) -> None:
     """Train and measure models, and write tables and figures."""
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"timeout must be a positive number of seconds. Received: timeout={timeout}.")
     settings = {
         "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
-        "limit": limit, "deterministic": deterministic or None,
+        "limit": limit, "deterministic": deterministic or None, "devices": devices,
     }
     suite = choose(suite_file, suite_name, models, settings | pairs(options), seeds, up_to)
+    engines = engine_of(engine, address, jobs)
     out = usable(out or Path("runs") / suite.name)
     from .bench import suites
 
@@ -177,7 +182,8 @@ def bench_command(
         show_plan(suite, plans, out)
         return
     suites.check_data(suite.units)
-    raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json, jobs))
+    with engines as made:
+        raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json, jobs, made))
 
 
 def choose(
@@ -215,6 +221,21 @@ def choose(
     return suites.load(suites.find(suites.DEFAULT), name=short, **common)
 
 
+def engine_of(name: str, address: str | None, jobs: int) -> Any:
+    """A scope with an engine for the runner, or with None for this machine; nothing is started before it is entered."""
+    if name not in ("local", "ray"):
+        raise ValueError(f"engine must be local or ray. Received: engine={name!r}.")
+    if name == "local":
+        if address is not None:
+            raise ValueError(f"Only a Ray cluster has an address. Received: address={address!r}; add --engine ray.")
+        return contextlib.nullcontext()
+    if jobs > 1:
+        raise ValueError(f"On a cluster the nodes say how many rows run at once. Received: jobs={jobs} and engine='ray'.")
+    from .bench import cluster
+
+    return cluster.engine(address)
+
+
 def usable(out: Path) -> Path:
     """Check, without making it, that a folder can be written.
 
@@ -244,7 +265,8 @@ def show_plan(suite: Any, plans: Sequence[tuple[Any, Any]], out: Path) -> None:
 
 
 def measure(
-    suite: Any, out: Path, command: str, redo: bool, timeout: float | None, as_json: bool, jobs: int = 1
+    suite: Any, out: Path, command: str, redo: bool, timeout: float | None, as_json: bool, jobs: int = 1,
+    engine: Any = None,
 ) -> int:
     """Run a suite and write its pages after every row; returns the exit code."""
     from . import checks
@@ -269,7 +291,8 @@ def measure(
 
         try:
             rows = runner.run(
-                suite.units, out, redo=redo, timeout=timeout, listener=listen, jobs=jobs, stop=request.stop,
+                suite.units, out, redo=redo, timeout=timeout, listener=listen, jobs=jobs, engine=engine,
+                stop=request.stop,
             )
             with request.at_once(), pages(out, wait=True):
                 report.write(out, ())

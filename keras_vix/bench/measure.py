@@ -26,37 +26,39 @@ def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
     from .. import build, describe
     from ..data import load
     from ..train import compile as compile_model
+    from ..train.devices import parallel
     from ..zoo.count import constant_parameters
 
     keras.utils.set_random_seed(unit.seed)
     data = load(unit.dataset, seed=unit.seed, limit=unit.limit, image_size=unit.image_size)
     recipe = recipe_of(unit, data.facts)
     description = describe(unit.preset, dataset=data.facts, profile=unit.profile, **unit.of_model)
-    model = build(unit.preset, dataset=data.facts, profile=unit.profile, compile=False, **unit.of_model)
-    begun = weights.begin(unit, model, data.facts)
-    passes = inference_figures(model, recipe)
-    compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
-    with Peak() as peak:
-        history, timing = train(model, data, recipe, unit.seed, progress, peak)
-    row = (
-        identity(unit)
-        | begun
-        | sizes(data, recipe)
-        | description_figures(description)
-        | {"constant_parameters": constant_parameters(model)}
-        | history_figures(history)
-        | timing_figures(timing)
-        | {"train_memory_bytes": peak.bytes, "memory_source": peak.source}
-        | passes
-        | final_figures(model, data, recipe)
-        | {"kernel_error": kernel_error(model, data.test.x[:IMAGES])}
-        | digest_figures(model, unit)
-        | machine_figures(surroundings)
-        | {"jit_compile": bool(model.jit_compile), "recipe": store.plain(dataclasses.asdict(recipe))}
-    )
-    if row["status"] == "done":
-        weights.keep(unit, model)
-    return row
+    with parallel(unit.devices, recipe.batch_size):
+        model = build(unit.preset, dataset=data.facts, profile=unit.profile, compile=False, **unit.of_model)
+        begun = weights.begin(unit, model, data.facts)
+        passes = inference_figures(model, recipe)
+        compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
+        with Peak() as peak:
+            history, timing = train(model, data, recipe, unit.seed, progress, peak)
+        row = (
+            identity(unit)
+            | begun
+            | sizes(data, recipe)
+            | description_figures(description)
+            | {"constant_parameters": constant_parameters(model)}
+            | history_figures(history)
+            | timing_figures(timing)
+            | {"train_memory_bytes": peak.bytes, "memory_source": peak.source}
+            | passes
+            | final_figures(model, data, recipe)
+            | {"kernel_error": kernel_error(model, data.test.x[:IMAGES])}
+            | digest_figures(model, unit)
+            | machine_figures(surroundings)
+            | {"jit_compile": bool(model.jit_compile), "recipe": store.plain(dataclasses.asdict(recipe))}
+        )
+        if row["status"] == "done":
+            weights.keep(unit, model)
+        return row
 
 
 def recipe_of(unit: Unit, facts: Any) -> Recipe:
@@ -112,10 +114,11 @@ def train(
     import keras
 
     from ..data import batches
+    from ..train.devices import padded
     from ..train.timing import Timing
 
     training = feed(data, recipe, seed)
-    validation = batches(data.validation, recipe.batch_size)
+    validation = padded(batches(data.validation, recipe.batch_size))
     timing = Timing(images=training.images)
     begin = time.perf_counter()
     progress({
@@ -141,12 +144,13 @@ def train(
 def feed(data: Any, recipe: Recipe, seed: int) -> Any:
     """The training batches of a recipe."""
     from ..data import batches, policy_for
+    from ..train.devices import cut
 
     policy = policy_for(data.facts) if recipe.augment == "default" else recipe.augment
-    return batches(
+    return cut(batches(
         data.train, recipe.batch_size, shuffle=True, augment=policy, seed=seed, facts=data.facts,
         repeats=recipe.repeats, repeat_all=recipe.repeat_all,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def sizes(data: Any, recipe: Recipe) -> dict[str, Any]:
@@ -213,9 +217,11 @@ def final_figures(model: Any, data: Any, recipe: Recipe) -> dict[str, Any]:
     The test pass is timed after another one over one full and one smaller batch, which traces and compiles what it needs.
     """
     from ..data import batches
+    from ..train.devices import padded
 
     def predict(split: Any) -> Any:
-        return model.predict(batches(split, recipe.batch_size), verbose=0).astype("float64")
+        logits = model.predict(padded(batches(split, recipe.batch_size)), verbose=0)
+        return logits[: len(split.y)].astype("float64")
 
     test, size = data.test, len(data.test.y)
     few = min(size, recipe.batch_size + size % recipe.batch_size)

@@ -355,6 +355,7 @@ def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
     from .. import describe
     from ..data import POLICIES
     from ..train import recipe
+    from ..train.devices import check as check_devices
 
     found, known = [], {}
     for unit in units:
@@ -368,6 +369,7 @@ def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
                 f"augment must be default or one of {', '.join(POLICIES)}. Received: augment={plan.augment!r} for "
                 f"{unit.label}.{near(plan.augment, POLICIES)}"
             )
+        check_devices(unit.devices, plan.batch_size, unit.backend)
         description = describe(unit.preset, dataset=facts, profile=unit.profile, **unit.of_model)
         found.append((plan, description))
     return found

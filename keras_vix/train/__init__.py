@@ -1,6 +1,7 @@
 """Recipes, compiling, and the front door."""
 
 from .build import build, describe
+from .checkpoint import CheckpointError
 from .compile import compile
 from .distill import Distiller, distill
 from .load import load
@@ -10,7 +11,7 @@ from .sequence import InverseSqrt, SequenceCrossentropy, SequenceRecipe, TokenAc
 from .sources import SOURCES
 
 __all__ = [
-    "Accuracy", "Crossentropy", "Distiller", "InverseSqrt", "Recipe", "SOURCES", "SequenceCrossentropy", "SequenceRecipe",
-    "SigmoidCrossentropy", "SmoothedCrossentropy", "TokenAccuracy", "TokenCrossentropy", "build", "compile", "describe",
-    "distill", "load", "recipe",
+    "Accuracy", "CheckpointError", "Crossentropy", "Distiller", "InverseSqrt", "Recipe", "SOURCES", "SequenceCrossentropy",
+    "SequenceRecipe", "SigmoidCrossentropy", "SmoothedCrossentropy", "TokenAccuracy", "TokenCrossentropy", "build", "compile",
+    "describe", "distill", "load", "recipe",
 ]  # fmt: skip

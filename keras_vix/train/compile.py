@@ -3,6 +3,7 @@
 import keras
 
 from .. import checks
+from .devices import present, together
 from .losses import Accuracy, Crossentropy, SigmoidCrossentropy, SmoothedCrossentropy
 from .recipe import Recipe
 
@@ -26,9 +27,10 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
     if steps is not None:
         checks.integer("steps", steps)
     model.compile(
-        optimizer=optimizer(recipe, steps, model.trainable_variables),
+        optimizer=together(optimizer(recipe, steps, model.trainable_variables)),
         loss=SigmoidCrossentropy() if recipe.loss == "sigmoid" else SmoothedCrossentropy(recipe.label_smoothing),
-        metrics=[Accuracy(), Crossentropy()],
+        # What fills up a batch for several devices must not count.
+        **{"weighted_metrics" if present() > 1 else "metrics": [Accuracy(), Crossentropy()]},
         jit_compile=recipe.jit_compile,
     )
     model.optimizer.build(model.trainable_variables)  # or a file saved before training would not load whole

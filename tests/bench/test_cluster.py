@@ -1,0 +1,85 @@
+"""The Ray engine: calls that make no sense, what needs no cluster, and one run on a cluster of this machine."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from keras_vix import cli
+from keras_vix.bench import cluster, runner
+from keras_vix.bench.unit import Unit
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("bench --engine slurm", "engine='slurm'"),
+        ("bench --address auto", "--engine ray"),
+        ("bench --engine ray --jobs 2", "jobs=2"),
+        ("bench --engine ray --address ray://head:10001", "host:port"),
+        ("bench --devices 0", "devices"),
+        ("bench --devices 3", "devices=3, batch_size=64; take for example batch_size=63"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_refused_before_anything_is_written(call, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*call.split(), "--models", "performer_relu:m=8"]) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err and "Traceback" not in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_ray_the_message_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert cli.main("bench --engine ray --models performer_relu:m=8".split()) == 2
+    assert "pip install keras-vix[ray]" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_holds_one_unit_or_one_a_gpu():
+    plain, gpus = cluster.Node("a", 16, 0), cluster.Node("b", 16, 4)
+    assert plain.has_room(1) and plain.share(1) == {"num_cpus": 16}
+    assert gpus.has_room(4) and not gpus.has_room(5) and gpus.share(2) == {"num_gpus": 2, "num_cpus": 8}
+    plain.used, gpus.used = 1, 3
+    assert not plain.has_room(1) and gpus.has_room(1) and not gpus.has_room(2)
+
+
+def test_a_unit_goes_where_it_has_not_died():
+    made = cluster.Cluster.__new__(cluster.Cluster)
+    made.nodes = {name: cluster.Node(name, 2, 0) for name in "ab"}
+    assert made.place(Unit("vit"), ["a"]).name == "b"
+    made.nodes["b"].used = 1
+    assert made.place(Unit("vit"), ["a"]).name == "a"
+    made.nodes["a"].used = 1
+    assert made.place(Unit("vit"), []) is None
+
+
+def test_what_a_node_says(fake):
+    unit = fake.unit("one")
+    said = list(cluster.work(unit.to_dict(), {"command": fake.command}, False, None))
+    assert [message.get("event") for message in said] == ["started", "epoch", None]
+    assert said[-1]["row"]["status"] == "done" and said[-1]["weights"] is None
+
+
+def test_a_cancelled_task_ends_its_child(fake):
+    task = cluster.work(fake.unit("slow").to_dict(), {"command": fake.command}, False, None)
+    assert next(task)["event"] == "started"
+    task.close()
+    assert threading.active_count() < 20 and fake.calls == ["slow"]
+
+
+@pytest.mark.timeout(200)
+def test_a_run_on_a_cluster_of_this_machine(fake, tmp_path):
+    """In a process of its own, as Ray leaves threads and handlers behind."""
+    for name in ("one", "crash", "two"):
+        fake.unit(name)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "cluster_program.py"), "plain", str(tmp_path)], capture_output=True, text=True, timeout=190,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert fake.calls == ["one", "crash", "two"] and runner.COMMAND
