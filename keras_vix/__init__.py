@@ -6,5 +6,6 @@ from .train import CheckpointError, build, describe, load
 from .zoo import list_models
 
 __all__ = [
-    "CheckpointError", "__version__", "build", "callbacks", "data", "describe", "interop", "layers", "list_models", "load", "train",
+    "CheckpointError", "__version__", "build", "callbacks", "data", "describe", "interop", "layers", "list_models", "load",
+    "train",
 ]  # fmt: skip
