@@ -285,16 +285,15 @@ def measure(
         def listen(event: dict[str, Any]) -> None:
             listener(event)
             if event["event"] == "row" and not request.stop.is_set():
-                with request.at_once(), pages(out, wait=False) as held:
-                    if held:
-                        report.refresh(out)
+                with request.at_once():
+                    report.refresh(out)
 
         try:
             rows = runner.run(
                 suite.units, out, redo=redo, timeout=timeout, listener=listen, jobs=jobs, engine=engine,
                 stop=request.stop,
             )
-            with request.at_once(), pages(out, wait=True):
+            with request.at_once():
                 report.write(out, ())
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(OSError):  # the terminal itself may be gone

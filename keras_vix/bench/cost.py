@@ -11,15 +11,15 @@ from .memory import Peak, resident, trim
 from .unit import Progress, Unit, identity
 
 FEWEST, WARM = 3, 2  # timed runs of what is slower than the time it gets; runs before, the first of which compiles
-PASS_SECONDS, STEP_SECONDS = 0.7, 1.3  # that passes of one batch, and training steps, are repeated for
+PASS_SECONDS, STEP_SECONDS = 0.5, 1.0  # that passes of one batch, and training steps, are repeated for
 BATCH = 1  # images at once, where nothing is said
 
 
 def cost(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
     """The row of a unit with `task="cost"`: no data set is read, and nothing is learnt.
 
-    Images and labels are random. About two seconds are measured, after what has to be compiled; each figure rests on at least
-    three runs, however long they take.
+    Images and labels are random. About a second and a half is measured, after what has to be compiled; each figure rests on at
+    least three runs, however long they take.
     """
     surroundings = environment()
     import keras

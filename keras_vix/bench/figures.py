@@ -6,9 +6,9 @@ import io
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import __version__
 from . import plots, store
@@ -48,37 +48,12 @@ def key_of(figure: Mapping[str, Any]) -> str:
 
 def suite_figures(rows: Sequence[Row]) -> list[Any]:
     """The figures of all rows together; none if they cannot be told."""
-    return attempt("the figures of all rows", lambda: getattr(plots, "suite_figures", plain_suite_figures)(rows)) or []
+    return attempt("the figures of all rows", lambda: plots.suite_figures(rows)) or []
 
 
 def run_figures(row: Row) -> list[Any]:
     """The figures of one row; none of one that failed before its first epoch."""
-    return attempt(f"the figures of {row['label']}", lambda: getattr(plots, "run_figures", plain_run_figures)(row)) or []
-
-
-class Drawing(NamedTuple):
-    """A figure that can be drawn: file name, heading, what it shows, and the function that draws it."""
-
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[], Any]
-
-
-def plain_suite_figures(rows: Sequence[Row]) -> list[Drawing]:
-    """Accuracy against time, and the curves of all runs."""
-    trained = [row for row in rows if (row.get("history") or {}).get("val_accuracy")]
-    return [
-        Drawing("accuracy_time", "Test accuracy against time", "", lambda: plots.plot_accuracy_time(trained)),
-        Drawing("validation_accuracy", "Validation accuracy by epoch", "", lambda: plots.plot_grid(trained)),
-    ] if trained else []
-
-
-def plain_run_figures(row: Row) -> list[Drawing]:
-    """Loss and accuracy of one run."""
-    if not (row.get("history") or {}).get("val_accuracy"):
-        return []
-    return [Drawing("history", row["label"], "", lambda: plots.plot_history(row["history"], title=row["label"]))]
+    return attempt(f"the figures of {row['label']}", lambda: plots.run_figures(row)) or []
 
 
 def attempt(what: str, make: Any) -> Any:

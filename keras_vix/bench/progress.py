@@ -19,11 +19,11 @@ def outcome(row: dict[str, Any]) -> str:
     """How a row ended, in a few words."""
     if failed(row):
         return f"{row['status']}: {one_line(row.get('message') or '')[:200]}"
-    if row.get("task") == "cost":
-        return (
-            f"{row['tokens']:,} tokens, step {milliseconds(row['train_step_seconds'])} ms, "
-            f"one image {milliseconds(row['latency_1_seconds'])} ms"
-        )
+    if row.get("test_accuracy") is None:
+        times = (("a training step takes", "train_step_seconds"), ("one image", "latency_1_seconds"))
+        words = [f"{row['tokens']:,} tokens"] if row.get("tokens") else []
+        words += [f"{word} {milliseconds(row[key])} ms" for word, key in times if row.get(key) is not None]
+        return ", ".join(words) or "measured"
     return (
         f"test accuracy {fraction(row['test_accuracy'])}, validation {fraction(row['val_accuracy'])}, "
         f"{row['epochs']} epochs of {seconds(row['epoch_seconds'])} s"

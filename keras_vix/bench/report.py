@@ -1,16 +1,15 @@
 """The pages made of stored rows: Markdown, CSV, LaTeX, JSON, one HTML page, and the figures. All can be remade."""
 
-import contextlib
 import json
 import re
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
 from . import doubts, figures, latex, seeds, store, tables, web
 from .beside import Beside, beside
+from .board import pages
 from .clean import clean
 from .tables import Grid, Row, escape_markdown, one_line, paragraph
 
@@ -18,7 +17,6 @@ FORMATS = ("md", "csv", "json", "tex", "html")
 PAUSE = 20.0  # seconds at least between two drawings while a benchmark runs
 SHARE = 0.05  # of the time at most that these drawings take
 WIDEST = 500  # characters of a line of the environment
-PATIENCE = 300.0  # seconds to wait for another runner that draws in the same folder
 
 
 class Results(NamedTuple):
@@ -101,7 +99,7 @@ def write(
 ) -> list[Row]:
     """Write all pages of a results folder, and the figures that are missing or have changed.
 
-    Several runners may do so at once: each page is replaced as a whole, and whoever is last has read all rows.
+    Several runners may do so, one after the other: each page is replaced as a whole, and whoever is last has read all rows.
 
     Args:
         out: where the pages go: the folder with one file for each unit in `rows`, unless `folders` says where they are.
@@ -121,13 +119,13 @@ def write(
     found = gather(folders)
     if not found.rows:
         return []
-    if {"md", "html"} & set(formats):
-        with held(out, "figures"):
-            found = gather(folders)
+    with pages(out, wait=True):
+        found = gather(folders)
+        if {"md", "html"} & set(formats):
             figures.draw(out, found.rows, drawn)
-            if "html" in formats:
-                store.write_text(out / "results.html", to_html(found, pictures_of(out)))
-    write_pages(out, folders, formats)
+        if "html" in formats:
+            store.write_text(out / "results.html", to_html(found, pictures_of(out)))
+        write_pages(out, found, formats)
     return found.stored
 
 
@@ -135,12 +133,17 @@ def refresh(out: Path) -> None:
     """After a row of a running benchmark: the cheap pages now, figures and the HTML page if some time has passed.
 
     They wait for `PAUSE` seconds since they were last written, or longer, so that they never take more than `SHARE` of the
-    time. `write` at the end makes everything complete.
+    time. `write` at the end makes everything complete. While another runner writes, nothing is done.
     """
-    if due(out, time.time()):
-        write(out, ())
-    else:
-        write_pages(out, [out], FORMATS)
+    with pages(out, wait=False) as free:
+        found = gather([out]) if free else None
+        if found is None or not found.rows:
+            return
+        drawing = due(out, store.now())
+        if drawing:
+            figures.draw(out, found.rows, ())
+            store.write_text(out / "results.html", to_html(found, pictures_of(out)))
+        write_pages(out, found, FORMATS)
 
 
 def due(out: Path, now: float) -> bool:
@@ -153,44 +156,21 @@ def due(out: Path, now: float) -> bool:
     return not 0 <= age < max(PAUSE, cost / SHARE)
 
 
-def write_pages(out: Path, folders: Sequence[Path], formats: Sequence[str]) -> None:
-    """The pages that cost next to nothing. Rows are read while the lock is held, so no page goes back in time."""
-    with held(out, "tables"):
-        found = gather(folders)
-        if not found.rows:
-            return
-        if "json" in formats:
-            store.write_text(out / "results.json", store.to_json({
-                "schema": store.SCHEMA, "title": found.title, "command": "; ".join(found.commands) or None,
-                "rows": tables.to_records(found.stored),
-            }))
-        if "csv" in formats:
-            store.write_text(out / "results.csv", tables.to_csv(found.stored))
-            if seeds.repeated(found.stored):
-                store.write_text(out / "results_by_seed.csv", seeds.to_csv(found.stored))
-        if "tex" in formats:
-            store.write_text(out / "results.tex", to_latex(found))
-        if "md" in formats:
-            store.write_text(out / "results.md", to_markdown(found, figures.drawn_of(out)))
-
-
-@contextlib.contextmanager
-def held(out: Path, name: str) -> Iterator[None]:
-    """Hold a lock of the folder. Where there is no locking, or its holder takes too long, go on: files never tear."""
-    try:
-        import filelock
-    except ImportError:
-        yield
-        return
-    place = out / ".running" / f"{name}.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(place)
-    with contextlib.suppress(filelock.Timeout, NotImplementedError):
-        lock.acquire(timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        lock.release()
+def write_pages(out: Path, found: Results, formats: Sequence[str]) -> None:
+    """The pages that cost next to nothing."""
+    if "json" in formats:
+        store.write_text(out / "results.json", store.to_json({
+            "schema": store.SCHEMA, "title": found.title, "command": "; ".join(found.commands) or None,
+            "rows": tables.to_records(found.stored),
+        }))
+    if "csv" in formats:
+        store.write_text(out / "results.csv", tables.to_csv(found.stored))
+        if seeds.repeated(found.stored):
+            store.write_text(out / "results_by_seed.csv", seeds.to_csv(found.stored))
+    if "tex" in formats:
+        store.write_text(out / "results.tex", to_latex(found))
+    if "md" in formats:
+        store.write_text(out / "results.md", to_markdown(found, figures.drawn_of(out)))
 
 
 def check_formats(formats: Sequence[str]) -> None:

@@ -99,7 +99,7 @@ def clean(folder: Path) -> None:
             if found and found["host"] == host():
                 dead = not alive(int(found["pid"]))
             else:
-                dead = time.time() - path.stat().st_mtime > FOREIGN
+                dead = now() - path.stat().st_mtime > FOREIGN
             if dead:
                 path.unlink()
 
@@ -135,6 +135,11 @@ def plain(value: Any) -> Any:
 def to_json(value: Any, indent: int | None = 1) -> str:
     """Strict JSON text of any nest of plain values."""
     return json.dumps(plain(value), allow_nan=False, ensure_ascii=False, indent=indent) + "\n"
+
+
+def now() -> float:
+    """The wall clock in seconds, for the age of a file, which knows no other; never for how long something took."""
+    return time.time()
 
 
 def slug(label: str) -> str:

@@ -91,5 +91,5 @@ def test_rows_at_once_are_told_apart(stream):
             listener(event)
     text = stream.getvalue()
     assert "  b: out of memory; once more with batches of 32\n" in text and "[1/2] a: oom: none" in text
-    assert "[2/2] b: another run is measuring it" in text and "[2/2] b: a training step takes 0.50 s" in text
+    assert "[2/2] b: another run is measuring it" in text and "[2/2] b: a training step takes 500 ms" in text
     assert "  a: epoch 1/2, val. accuracy 0.5000, 1.25 s/epoch\n" in text or isinstance(stream, Terminal)
