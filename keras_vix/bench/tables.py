@@ -217,11 +217,12 @@ def rich_table(table: Grid, title: str) -> Any:
     import rich.text
 
     shown = rich.table.Table(title=rich.text.Text(title), box=rich.box.SIMPLE_HEAD, header_style="bold")
-    keys = TERMINAL_COST if table.rows and of_cost(table.rows[0]) else TERMINAL
+    cost = bool(table.rows) and of_cost(table.rows[0])  # whose names are long: they wrap, and numbers never do
+    keys = TERMINAL_COST if cost else TERMINAL
     narrow = [place for place, column in enumerate(table.columns) if column.key in keys or column in SETTINGS]
     for place in narrow:
         left = table.columns[place].write is str
-        shown.add_column(table.columns[place].title, justify="left" if left else "right", no_wrap=left, overflow="fold")
+        shown.add_column(table.columns[place].title, justify="left" if left else "right", no_wrap=left != cost, overflow="fold")
     for row, line in zip(table.rows, table.lines, strict=True):
         cells = (rich.text.Text(one_line(line[place].text)) for place in narrow)
         shown.add_row(*cells, style="red" if failed(row) else None)

@@ -157,8 +157,15 @@ def scaling_caption(rows: Sequence[Row], measure: Any, found: Any) -> str:
     batch = f" of {sizes.pop()}" if len(sizes) == 1 and measure.key.startswith("train") else ""
     return (
         f"{opening(measure.axis)}{' (batch' + batch + ')' if batch else ''} against the number of tokens, both logarithmic; "
-        f"{len(found)} mixers. {summary(scaling.overtaking(found))}{source(rows, measure.key)}{lost(rows)}"
+        f"{len(found)} mixers. {summary(scaling.overtaking(found))}"
+        f"{source(rows, measure.key)}{held(rows, measure.key)}{lost(rows)}"
     )
+
+
+def held(rows: Sequence[Row], key: str) -> str:
+    """What a memory figure leaves out."""
+    base = scaling.idle(rows, key)
+    return f" Left out: {base / 2**20:,.0f} MiB that every process holds before its model does anything." if base else ""
 
 
 def summary(points: Mapping[str, scaling.BreakEven | None]) -> str:

@@ -62,7 +62,7 @@ def without_key(word: str) -> str:
 
 def curves(rows: Sequence[Row], key: str, divisor: float = 1.0) -> dict[str, dict[float, float]]:
     """The values of each mixer by its number of tokens, exact attention first; of mixers measured at one size at least."""
-    rows = [row for row in rows if ranked(row)]
+    rows = [row for row in beyond_idle(rows, key) if ranked(row)]
     named = [{**row, "mixer_name": name} for row, name in zip(rows, mixer_names(rows), strict=True)]
     found: dict[str, dict[float, float]] = {}
     for row in over_seeds(named, "tokens", key):
@@ -70,6 +70,21 @@ def curves(rows: Sequence[Row], key: str, divisor: float = 1.0) -> dict[str, dic
             found.setdefault(row["mixer_name"], {})[row["tokens"]] = row[key] / divisor
     ordered = sorted(found, key=lambda name: name != EXACT)
     return {name: dict(sorted(found[name].items())) for name in ordered}
+
+
+def idle(rows: Sequence[Row], key: str) -> float:
+    """The memory that every one of these processes holds before its model does anything: the least of them; 0 for other figures.
+
+    It is the framework's own, hundreds of MiB beside which models would look alike. A device holds nothing of the kind.
+    """
+    known = [row["idle_memory_bytes"] for row in rows if "memory" in key and row.get("idle_memory_bytes")]
+    return min(known) if len(known) == sum(row.get(key) is not None for row in rows) else 0
+
+
+def beyond_idle(rows: Sequence[Row], key: str) -> list[Row]:
+    """The rows with memory counted beyond what all of these processes hold anyway; other figures as they are."""
+    base = idle(rows, key)
+    return [{**row, key: row[key] - base} if base and row.get(key) is not None else row for row in rows]
 
 
 def overtaking(found: Mapping[str, Points]) -> dict[str, BreakEven | None]:
@@ -230,7 +245,8 @@ def ratio_words(found: Mapping[str, Points], name: str) -> str:
     if not both:
         return ""
     ratio = found[EXACT][max(both)] / found[name][max(both)]
-    return f"{ratio:.2g} ×" if ratio < 10 else f"{ratio:,.0f} ×"
+    digits = 2 if ratio < 0.95 else 1 if ratio < 9.95 else 0
+    return f"{ratio:,.{digits}f} ×"
 
 
 def write_beside(panel: Any, level: int, words: str, weight: str, colour: Any = INK) -> None:
