@@ -25,7 +25,7 @@ def fraction(value: float) -> str:
 
 def seconds(value: float) -> str:
     """Seconds with about three digits."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def milliseconds(value: float) -> str:

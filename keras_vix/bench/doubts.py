@@ -9,9 +9,11 @@ from .tables import NOISY, Row, failed, noisy, of_cost, one_line, short
 
 # Settings of a unit's recipe and of its surroundings that have to be equal for figures to be comparable.
 ALIKE = (
-    "dataset", "profile", "train_images", "test_images", "batch_size", "cost_batch_size", "epochs", "init", "devices",
+    "task", "dataset", "profile", "train_images", "validation_images", "test_images", "batch_size", "cost_batch_size", "epochs",
+    "init", "devices",
     "deterministic", "backend", "device", "cpu", "cores", "jit_compile",
 )
+NAMED = 5  # rows at most that a doubt calls by name; more are counted
 SURROUNDINGS = ("policy", "commit", "keras_vix", "keras", "numpy", "tensorflow", "jax", "torch")
 
 
@@ -77,6 +79,7 @@ def doubts(rows: Sequence[Row]) -> list[tuple[str, str]]:
     for heading, holds, sentence in DOUBTS:
         own = [row["label"] for row in rows if holds(row)]
         if own:
-            told = f"{len(own)} of {count(len(rows))}" if 2 * len(own) > len(rows) > 2 else ", ".join(own)
+            several = len(own) > NAMED or 2 * len(own) > len(rows) > 2
+            told = f"{len(own)} of {count(len(rows))}" if several else ", ".join(own)
             found.setdefault(heading, []).append(sentence.format(told))
     return [(heading, " ".join(sentences)) for heading, sentences in found.items()]

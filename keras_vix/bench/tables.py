@@ -11,10 +11,10 @@ from .columns import (
     COLUMNS, COST, EXTRA, OPTIONAL, SETTINGS, SOMETIMES, TERMINAL, TERMINAL_COST, TIMED, Column, count, short,
 )  # fmt: skip
 from .columns import fraction, milliseconds, seconds  # noqa: F401  known to others from here
+from ..train.timing import NOISY
 
 Row = Mapping[str, Any]
 DASH = "–"
-NOISY = 0.25  # of the median: from this spread of the steps on (interquartile range) a table calls their times noisy
 
 
 class Cell(NamedTuple):
@@ -133,8 +133,14 @@ def sortable(value: Any) -> Any:
 def grids(rows: Sequence[Row]) -> list[Grid]:
     """The tables of these rows: trained models, then those that are only measured."""
     trained, measured = split(rows)
+    measured = [{**row, "label": without_size(row["label"])} for row in measured]
     found = [grid(trained, columns_of(trained), "Results")] if trained else []
     return found + ([grid(measured, cost_columns(measured), "Cost")] if measured else [])
+
+
+def without_size(label: str) -> str:
+    """A label without the size of the images, which has a column of its own beside it."""
+    return " ".join(word for word in label.split(" ") if not word.startswith("input_shape=")) or label
 
 
 def escape_markdown(text: str) -> str:
@@ -271,7 +277,7 @@ def setting(rows: Sequence[Row]) -> str:
     parts += [f"{key}={short(value)}" for key, value in common(rows).items()]
     text = f"Data: {', '.join(parts)}."
     if all(of_cost(row) for row in rows):
-        text = "Random images; nothing is trained to the end."
+        text = "Random images; nothing is trained."
     machine = shared(rows, "cpu")
     cores = shared(rows, "cores")
     gpu = shared(rows, "gpu")

@@ -118,9 +118,17 @@ def sections_of(content: Content) -> list[tuple[str, str, Markup]]:
 
 def header(content: Content) -> Markup:
     """Title, description, what was measured where, and the commands."""
-    paragraphs = [tag("p", one_line(text)) for text in content.description.split("\n\n") if text.strip()]
+    paragraphs = [tag("p", *coded(one_line(text))) for text in content.description.split("\n\n") if text.strip()]
     commands = [command(one) for one in content.commands if one]
     return join([tag("h1", one_line(content.title)), *paragraphs, tag("p", content.setting, class_="setting"), *commands])
+
+
+def coded(text: str) -> list[Any]:
+    """Text whose parts between two backticks are code, as in Markdown."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return [text]
+    return [tag("code", part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def command(text: str) -> Markup:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import samples
 
-from keras_vix.bench import environment, latency, measure, settings, tables
+from keras_vix.bench import doubts, environment, latency, measure, tables
+from keras_vix.bench.plots.values import ranked
 from keras_vix.train.timing import NOISY, Timing, spread
 
 
@@ -87,8 +88,8 @@ def test_b8_a_pass_that_sleeps_100_ms_is_measured_as_such():
 
 def test_b5_unequal_settings_are_found_and_a_halved_batch_is_not_ranked():
     rows = [samples.done("linformer"), samples.done("performer_relu", batch_size=32, retried=True)]
-    assert list(settings.differences(rows)) == ["batch_size"]
-    assert settings.ranked(rows) == rows[:1]
+    assert list(name for name, _ in doubts.differences(rows)) == ["batch size"]
+    assert [row for row in rows if ranked(row)] == rows[:1]
 
 
 @pytest.mark.parametrize("percent, busy", [(None, False), (0.0, False), (20.0, False), (20.1, True), (95.0, True)])

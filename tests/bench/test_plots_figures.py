@@ -130,7 +130,7 @@ def test_break_even_points_are_ringed_barred_and_written():
     bars = [(bar.get_x(), bar.get_x() + bar.get_width(), round(bar.get_y() + bar.get_height() / 2)) for bar in by_gid(figure, "ahead")]
     assert bars == [(100, 1600, 1), (pytest.approx(400), 1600, 2)]
     assert [text.get_text() for text in lower.get_yticklabels()] == ["exact attention", "performer", "linformer", "atrous"]
-    assert {"at every size", "from about 400", "not up to 1,600", "2.7 ×", "2 ×", "0.8 ×", "at 1,600"} <= words(figure)
+    assert {"at every size", "from about 400", "not up to 1,600", "2.7 ×", "2.0 ×", "0.80 ×", "at 1,600"} <= words(figure)
     assert upper.get_xscale() == upper.get_yscale() == "log"
 
 
