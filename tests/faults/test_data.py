@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.data.test_memory import BOUND, NO_PEAK, grown
+from tests.data.test_bounded_memory import BOUND, NO_PEAK, grown
 from tests.data.test_preparing import COUNT, ROOT, TEST, environment, together
 
 pytest.importorskip("tensorflow_datasets")
@@ -35,7 +35,7 @@ def test_a_process_killed_while_it_prepares_leaves_nothing_in_the_way(tmp_path):
 
 
 @NO_PEAK
-def test_memory_of_a_prepared_set_is_that_of_some_batches(tmp_path):
+def test_bounded_memory_of_a_prepared_set_is_that_of_some_batches(tmp_path):
     """3,000 images of 128 x 128 take 147 MB decoded."""
     changes = {"PATCHES_COUNT": "3000", "PATCHES_SIDE": "128"}
     together(tmp_path, 1, 1, **changes)
