@@ -19,7 +19,7 @@ LARGE = 64  # images in the batch whose latency and throughput every row has
 
 
 def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
-    """The row of a unit with `task="train"`; see `unit.measure`."""
+    """The row of a unit with `task="train"`; see `child.measure`."""
     surroundings = environment()
     import keras
 

@@ -17,14 +17,15 @@ from typing import IO, Any
 
 from . import store
 from .board import Board
+from .child import UNWRITTEN
 from .environment import without_home
 from .outcome import explain, oom_kills
-from .unit import failure, remember, Unit, UNWRITTEN
+from .unit import failure, remember, Unit
 
 Listener = Callable[[dict[str, Any]], None]
 Result = tuple[Unit, dict[str, Any]]
 Engine = Callable[[Sequence[Unit], dict[str, Any], Listener, threading.Event], Iterator[Result]]
-COMMAND = (sys.executable, "-m", "keras_vix.bench.unit")
+COMMAND = (sys.executable, "-m", "keras_vix.bench.child")
 GRACE = 1.0  # seconds that a child has to end after it was asked to
 POLL = 0.2  # seconds between two looks at what cannot announce itself: a request to stop, a unit that others measure
 

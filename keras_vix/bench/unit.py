@@ -1,30 +1,18 @@
-"""One unit of work: a preset, a data set and a seed, and the process that measures it, giving one row.
+"""One unit of work: a preset, a data set and a seed, as data, and what a row of it says in any case."""
 
-`python -m keras_vix.bench.unit RESULT.json` reads a unit as JSON from standard input, writes the row to the file, and
-prints its progress as JSON lines; the runner starts one such process for each unit.
-"""
-
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
-import sys
-import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
 from .environment import without_home
-from .outcome import status_of
 from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
 TASKS = ("train", "cost")
-UNWRITTEN = 74  # what a child ends with when its result cannot be written; `sysexits.h` calls it an input or output error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,37 +89,6 @@ class Unit:
 LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-4:]}
 
 
-def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
-    """Measure one unit in this process.
-
-    Args:
-        unit: what to measure.
-        progress: is called with `{"event": "started", ...}` once the model is ready, and `{"event": "epoch", ...}`
-            after each epoch.
-
-    Returns:
-        One row: identity, figures, curves, times, configuration and environment. Its `status` is `done`, or `nan` if
-        training or validation diverged.
-
-    Raises:
-        ValueError, TypeError: the unit makes no sense.
-        Whatever stops a training.
-    """
-    if unit.task not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}. Received: task={unit.task!r}.")
-    if unit.deterministic:
-        from .determinism import enable
-
-        enable()
-    if unit.task == "cost":
-        from .cost import cost
-
-        return cost(unit, progress)
-    from .measure import trained
-
-    return trained(unit, progress)
-
-
 def identity(unit: Unit) -> dict[str, Any]:
     """The part of a row that says which unit it is of."""
     return {
@@ -168,64 +125,3 @@ def remember(heard: Sequence[dict[str, Any]]) -> dict[str, Any]:
         names = [name for name in logs[0] if all(name in epoch for epoch in logs)]
         known |= {"epochs": len(logs), "history": {name: [epoch[name] for epoch in logs] for name in names}}
     return known
-
-
-def row_of(unit: Unit, progress: Progress) -> dict[str, Any]:
-    """The row of a unit, measured in this process; an exception becomes a row that keeps the epochs before it.
-
-    Raises:
-        BrokenPipeError: nobody listens to the progress any more.
-    """
-    heard: list[dict[str, Any]] = []
-
-    def listen(event: dict[str, Any]) -> None:
-        heard.append(event)
-        progress(event)
-
-    try:
-        return measure(unit, listen)
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        return remember(heard) | failure(unit, status_of(error), f"{type(error).__name__}: {error}")
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it ends, however that does: its end of a pipe closes."""
-    handle = os.environ.pop("KERAS_VIX_PARENT", "")
-
-    def wait() -> None:
-        os.read(int(handle), 1)
-        os._exit(1)
-
-    if handle:
-        threading.Thread(target=wait, daemon=True).start()
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The child process. 0: the row is written, whatever it says; 1: nobody listens any more; 74: it cannot be written."""
-    (path,) = arguments
-    end_with_parent()
-    unit = Unit(**json.load(sys.stdin))
-    speak = sys.stdout
-
-    def progress(event: dict[str, Any]) -> None:
-        print(json.dumps(store.plain(event), allow_nan=False), file=speak, flush=True)
-
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            row = row_of(unit, progress)
-        try:
-            store.write(Path(path), row)
-        except OSError as error:
-            print(error, file=sys.stderr)
-            return UNWRITTEN
-        progress({"event": "done", "status": row["status"]})
-    except BrokenPipeError:
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

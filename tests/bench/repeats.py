@@ -6,11 +6,11 @@ import sys
 
 SCRIPT = """
 import json, sys
-from keras_vix.bench import measure, unit
+from keras_vix.bench import child, measure, unit
 
 measure.inference_figures = lambda model, recipe: {}  # minutes of repeated passes that move no weight
 for words in json.load(sys.stdin):
-    row = unit.measure(unit.Unit(**words))
+    row = child.measure(unit.Unit(**words))
     figures = {key: row[key] for key in ("weights_sha256", "history", "test_ce", "confusion", "kernel_error", "deterministic")}
     print("ROW", json.dumps(figures), flush=True)
 """

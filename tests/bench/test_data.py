@@ -9,7 +9,8 @@ from PIL import Image
 
 from keras_vix import cli
 from keras_vix.bench import doctor, suites
-from keras_vix.bench.unit import Unit, measure
+from keras_vix.bench.child import measure
+from keras_vix.bench.unit import Unit
 from keras_vix.data import damage
 
 

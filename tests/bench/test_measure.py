@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import samples
 
-from keras_vix.bench import measure, store, unit
+from keras_vix.bench import child, measure, store, unit
 from keras_vix.data import load
 from keras_vix.train import Recipe
 
@@ -48,7 +48,7 @@ def test_training_that_diverges_stops_and_is_marked():
 def row():
     """The row of a small training."""
     events = []
-    return unit.row_of(SMALL, events.append) | {"events": events}
+    return child.row_of(SMALL, events.append) | {"events": events}
 
 
 def test_a_row_has_every_figure(row):
@@ -97,17 +97,17 @@ def test_an_exception_after_some_epochs_keeps_their_curves(monkeypatch):
     def fit(what, progress):
         measure.train(tiny(), load("digits", limit=60), Recipe(epochs=3, batch_size=10), 0, progress)
 
-    monkeypatch.setattr(unit, "measure", fit)
+    monkeypatch.setattr(child, "measure", fit)
 
     def listen(event):
         if event["event"] == "epoch" and event["epoch"] == 2:
             raise RuntimeError("the callback gave up")
 
-    row = unit.row_of(SMALL, listen)
+    row = child.row_of(SMALL, listen)
     assert (row["status"], row["message"]) == ("error", "RuntimeError: the callback gave up")
     assert len(row["history"]["val_accuracy"]) == 2 and row["fingerprint"] == SMALL.fingerprint
 
 
 def test_an_unknown_task_is_refused():
     with pytest.raises(ValueError, match="train, cost"):
-        unit.measure(unit.Unit("linformer", task="sing"))
+        child.measure(unit.Unit("linformer", task="sing"))

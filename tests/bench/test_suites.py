@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from keras_vix.bench import report, store, suites
-from keras_vix.bench.unit import RECIPE_FIELDS, Unit, measure
+from keras_vix.bench.child import measure
+from keras_vix.bench.unit import RECIPE_FIELDS, Unit
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 

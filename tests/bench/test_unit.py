@@ -6,7 +6,7 @@ import json
 import math
 
 
-from keras_vix.bench import environment, unit
+from keras_vix.bench import child, environment, unit
 
 
 def test_a_failure_hides_the_home_folder(monkeypatch, tmp_path):
@@ -17,9 +17,9 @@ def test_a_failure_hides_the_home_folder(monkeypatch, tmp_path):
 
 def talk(monkeypatch, capsys, tmp_path, measure):
     """Run the child's main in this process with a measurement of our own; returns code, events and row."""
-    monkeypatch.setattr(unit, "measure", measure)
+    monkeypatch.setattr(child, "measure", measure)
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(unit.Unit("a").to_dict())))
-    code = unit.main([str(tmp_path / "row.json")])
+    code = child.main([str(tmp_path / "row.json")])
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     path = tmp_path / "row.json"
     return code, events, json.loads(path.read_text()) if path.exists() else None

@@ -11,7 +11,8 @@ import pytest
 
 from keras_vix import build
 from keras_vix.bench import published, runner, suites, weights
-from keras_vix.bench.unit import Unit, measure
+from keras_vix.bench.child import measure
+from keras_vix.bench.unit import Unit
 from keras_vix.interop.transfer import roles
 
 TINY = {"dataset": "digits", "limit": 40, "epochs": 1, "batch_size": 12, "dim": 24, "depth": 1, "patch": 2}

@@ -273,9 +273,9 @@ for turn in range(20):
 
 PROGRAM = """
 import sys
-from keras_vix.bench import unit
+from keras_vix.bench import child
 {before}
-sys.exit(unit.main(sys.argv[1:]))
+sys.exit(child.main(sys.argv[1:]))
 """
 SMALL = {"m": 4, "depth": 1, "dim": 16, "num_heads": 2}
 
@@ -329,14 +329,14 @@ def test_f14_real_memory_that_runs_out(stage):
     """The address space is limited once everything is loaded; the batch, halved too, is far too large for the rest."""
     limit = """
 import resource
-measure = unit.measure
+measure = child.measure
 def limited(*words):
     import keras, keras_vix.data, keras_vix.train
     keras.ops.convert_to_tensor([1.0])
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + 3 * 10**8, size + 3 * 10**8))
     return measure(*words)
-unit.measure = limited
+child.measure = limited
 """
     unit = Unit("transformer_global", epochs=1, batch_size=1024, overrides={"dim": 1024, "num_heads": 8, "mlp_dim": 4096})
     (row,) = runner.run([unit], stage.out, command=[sys.executable, "-c", PROGRAM.format(before=limit)])
