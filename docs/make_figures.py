@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SHOWN = (
     ("digits", "digits", "accuracy_time"),
     ("hybrid_accuracy_multiply_adds", "hybrid_trial", "accuracy_multiply_adds"),
+    ("resolution_tokens_step", "resolution", "tokens_step"),
     ("digits_validation_accuracy", "digits", "validation_accuracy"),
     ("digits_accuracy_m", "digits", "accuracy_m"),
     ("digits_epoch_times", "digits", "epoch_times"),
