@@ -197,7 +197,7 @@ NOTES = (
 # Said only where a row has the figure.
 NOTES_IF = (
     ("latency_1_seconds",
-     "Latency is the median time of one forward pass, throughput that of batches of 64, or of one step's where nothing is trained."),
+     "Latency is the median time of one forward pass, throughput that of batches of 64 (untrained: of a step's)."),
     ("train_memory_bytes",
      "Memory is the peak while that phase runs, of the device, or of the whole process where a device does not tell."),
     ("kernel_error",
