@@ -28,7 +28,7 @@ test: .venv/installed-test
 	$(BIN)/python -m pytest -m "not alone" -n 2
 
 test-faults: .venv/installed-test
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,ray,browser]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,jax,ray,browser]'
 	$(BIN)/python -m pytest tests/faults
 
 test-backends: .venv/installed-test .venv-torch/installed
