@@ -281,7 +281,8 @@ def setting(rows: Sequence[Row]) -> str:
     machine = shared(rows, "cpu")
     cores = shared(rows, "cores")
     gpu = shared(rows, "gpu")
-    return text + (f" Machine: {', '.join(filter(None, (gpu, machine, cores and f'{cores} cores')))}." if machine else "")
+    counted = cores and f"{cores} core{'s' if cores != 1 else ''}"
+    return text + (f" Machine: {', '.join(filter(None, (gpu, machine, counted)))}." if machine else "")
 
 
 def caption(rows: Sequence[Row], command: str = "") -> str:
