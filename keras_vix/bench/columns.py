@@ -85,22 +85,16 @@ SOMETIMES = (
     Column("published_megabytes", "Published size (MB)", "{:.2f}".format, "cost"),
 )
 # A model that is not trained: what it costs.
+_KNOWN = {column.key: column for column in (*COLUMNS, *SOMETIMES)}
 COST = (
-    Column("label", "Model"),
-    Column("tokens", "Tokens", count),
+    _KNOWN["label"],
+    Column("tokens", "Tokens", count),  # beside the name, and in no group that can be hidden
     Column("input_shape", "Input", short),
     Column("cost_batch_size", "Images/step", count),
-    Column("multiply_adds", "Multiply-adds", count, "cost"),
-    Column("trainable_parameters", "Parameters", count, "cost"),
-    Column("constant_parameters", "Constant parameters", count, "cost"),
+    *(_KNOWN[key] for key in ("multiply_adds", "trainable_parameters", "constant_parameters")),
     Column("train_step_seconds", "Training step (ms)", milliseconds, "time"),
-    Column("latency_1_seconds", "Latency, 1 image (ms)", milliseconds, "time"),
-    Column("latency_64_seconds", "Latency, 64 images (ms)", milliseconds, "time"),
-    Column("throughput", "Throughput (images/s)", count, "time"),
-    Column("train_memory_bytes", "Training memory (MiB)", mebibytes, "memory"),
-    Column("inference_memory_bytes", "Inference memory (MiB)", mebibytes, "memory"),
-    Column("backend", "Backend", str, "machine"),
-    Column("device", "Device", str, "machine"),
+    *(_KNOWN[key] for key in ("latency_1_seconds", "latency_64_seconds", "throughput")),
+    *(_KNOWN[key] for key in ("train_memory_bytes", "inference_memory_bytes", "backend", "device")),
 )
 # Settings get a column of their own only where rows differ in them; a caption names those that all rows share.
 SETTINGS = (
