@@ -1,5 +1,6 @@
 """Weights of one model copied to another, each to the weight of the same role."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -8,6 +9,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from ..parts import Tokens
+from .resize import grid_of, resize_offsets, resize_positions, resize_projection
+
+FRONT = 3  # tokens in front at most: of the class, of a teacher, and one more
 
 class Report(NamedTuple):
     """What became of the weights, by their roles.
@@ -15,31 +20,48 @@ class Report(NamedTuple):
     Args:
         copied: weights of the target that have the source's values.
         new: weights of the target without a counterpart, which keep their start.
+        interpolated: weights of the target that have the source's values resampled to another grid or window.
         skipped: weights of the source that went nowhere, for want of a counterpart or because of its shape.
     """
 
     copied: tuple[str, ...]
     new: tuple[str, ...]
+    interpolated: tuple[str, ...]
     skipped: tuple[str, ...]
 
     def counts(self) -> dict[str, int]:
         """How many of each."""
         return {name: len(roles) for name, roles in self._asdict().items()}
 
+    def __str__(self) -> str:
+        rest = {name: roles for name, roles in self._asdict().items() if roles and name != "copied"}
+        return "\n".join([f"copied {len(self.copied)}", *(f"{name} {len(roles)}: {some(roles)}" for name, roles in rest.items())])
 
-def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model) -> Report:
-    """Copy every weight whose role and shape both models have, those that training does not move included.
+
+def some(roles, number: int = 6) -> str:
+    """The first of many names."""
+    rest = len(roles) - number
+    return ", ".join(roles[:number]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=None) -> Report:
+    """Copy every weight whose role both models have, those that training does not move included.
 
     A role is the path of a weight without the numbers that Keras gives to layers of one kind, `patch_embedding/projection/kernel`
     or `stage0_block0_mixer/mixer/query/kernel`. So a ViT gives a Linformer of the same sizes all
     but the projections `E` and `F`, which stay new, and a Performer all but its features. The optimizer's slots are never copied.
 
+    Where the images, and so the numbers of tokens, differ, position tables, tables of relative positions and Linformer's
+    projections are resampled (`resize`); everything else of another shape stays new.
+
     Args:
         source: a built model, or arrays by role, as `roles` gives them.
         target: a built model; its weights are changed.
+        grid: `(rows, columns)` of the source's tokens; default that of a model of this package, otherwise a square.
 
     Returns:
-        Roles that were copied, are new, and were skipped. A weight of the same role and another shape is new and skipped.
+        Roles that were copied, are new, were resampled, and were skipped. A weight of the same role and another shape that
+        cannot be resampled is new and skipped.
 
     Raises:
         TypeError: either is no such thing.
@@ -51,15 +73,78 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model) -> Re
     if not isinstance(given, Mapping):
         raise TypeError(f"source must be a Keras model or arrays by role. Received: source={type(source).__name__}.")
     wanted = roles(target)
-    copied = tuple(role for role, weight in wanted.items() if role in given and shape(given[role]) == shape(weight))
-    if not copied:
+    grids = grid or (token_grid(source) if isinstance(source, keras.Model) else None), token_grid(target)
+    values, moved = {}, []
+    for role, weight in wanted.items():
+        if role not in given:
+            continue
+        value = np.array(keras.ops.convert_to_numpy(given[role]))  # a copy: JAX reuses buffers
+        if value.shape != shape(weight):
+            value = resized(role, value, shape(weight), *grids)
+            moved += [] if value is None else [role]
+        if value is not None:
+            values[role] = value
+    if not values:
         raise ValueError(
             f"source and target must share a weight. Received: {len(given)} and {len(wanted)}, no two of one role and shape."
         )
-    for role in copied:
-        wanted[role].assign(np.array(keras.ops.convert_to_numpy(given[role])))  # a copy: JAX reuses buffers
-    new, skipped = (tuple(role for role in side if role not in copied) for side in (wanted, given))
-    return Report(copied, new, skipped)
+    for role, value in values.items():
+        wanted[role].assign(value)
+    copied = tuple(role for role in values if role not in moved)
+    new, skipped = (tuple(role for role in side if role not in values) for side in (wanted, given))
+    return Report(copied, new, tuple(moved), skipped)
+
+
+def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> np.ndarray | None:
+    """The weight of a role for another number of tokens or another window; `None` if it is none that can be resampled.
+
+    Args:
+        role: of the weight; its last word says what it is.
+        value: of the source.
+        wanted: the shape of the target's.
+        old, new: `(rows, columns)` of both models' tokens; `None` where not known, then a square.
+    """
+    owner, name = ([""] + role.split(":")[0].split("/"))[-2:]
+    if len(value.shape) != len(wanted):
+        return None
+    if name.startswith("relative_bias") and value.shape[1:] == wanted[1:]:
+        windows = [square((math.isqrt(n) + 1) // 2, n) for n in (value.shape[0], wanted[0])]
+        return None if None in windows else resize_offsets(value, *windows)
+    if name == "table" and owner == "position" and value.shape[1:] == wanted[1:]:
+        grids = tokens_grids(value.shape[0], wanted[0], old, new)
+        if grids is None:
+            return None
+        front = [rows - math.prod(grid) for rows, grid in zip((value.shape[0], wanted[0]), grids, strict=True)]
+        return resize_positions(value, *grids, kept=front[1]) if front[1] <= front[0] else None
+    if (owner, name) in {("kernel", "e"), ("kernel", "f"), ("projection", "e")} and value.shape[:-1] == wanted[:-1]:
+        grids = tokens_grids(value.shape[-1], wanted[-1], old, new)
+        if grids is None or value.shape[-1] - math.prod(grids[0]) != wanted[-1] - math.prod(grids[1]):
+            return None
+        return resize_projection(value, *grids)
+    return None
+
+
+def square(side: int, offsets: int):
+    """The square window of so many offsets, if there is one."""
+    return (side, side) if (2 * side - 1) ** 2 == offsets else None
+
+
+def tokens_grids(there: int, here: int, old, new):
+    """The grids of so many tokens of two models, with at most `FRONT` in front; `None` if they cannot be told."""
+    found = []
+    for tokens, grid in ((there, old), (here, new)):
+        if grid and 0 <= tokens - math.prod(grid) <= FRONT:
+            found.append(tuple(grid))
+        else:
+            grids = (grid_of(tokens - few, grid or (1, 1)) for few in range(min(FRONT, tokens - 1) + 1))
+            found.append(next((one for one in grids if one), None))
+    return None if None in found else tuple(found)
+
+
+def token_grid(model: keras.Model) -> tuple[int, int] | None:
+    """`(rows, columns)` of the tokens that a model of this package makes of an image; `None` if it makes none."""
+    layer = next((layer for layer in model.layers if isinstance(layer, Tokens)), None)
+    return None if layer is None else tuple(layer.input.shape[1:3])
 
 
 def roles(model: keras.Model) -> dict[str, Any]:

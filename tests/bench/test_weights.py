@@ -40,8 +40,8 @@ def test_the_twin_runs_from_scratch_and_from_the_checkpoint(twin):
     assert [row["init"] for row in rows] == ["scratch", "checkpoint", "checkpoint"]
     assert "transfer" not in rows[0]
     all_of = rows[2]["transfer"]["copied"]
-    assert rows[1]["transfer"] == {"copied": all_of, "new": 2, "skipped": 0}  # E and F of the one layer
-    assert rows[2]["transfer"] == {"copied": all_of, "new": 0, "skipped": 0}
+    assert rows[1]["transfer"] == {"copied": all_of, "new": 2, "interpolated": 0, "skipped": 0}  # E and F of the one layer
+    assert rows[2]["transfer"] == {"copied": all_of, "new": 0, "interpolated": 0, "skipped": 0}
     assert {path.name for path in folder.iterdir()} == {f"{unit.fingerprint}.weights.h5" for unit in units}
     assert "label" in rows[1] and rows[1]["label"].endswith("init=checkpoint")
 

@@ -41,7 +41,7 @@ def test_all_but_the_kernels_own_weights_are_copied(options, new):
     after = values(target)
     assert all(np.array_equal(after[role], given[role]) for role in report.copied)
     assert all(np.array_equal(after[role], before[role]) for role in report.new)
-    assert report.counts() == {"copied": len(given), "new": 2 * len(new), "skipped": 0}
+    assert report.counts() == {"copied": len(given), "new": 2 * len(new), "interpolated": 0, "skipped": 0}
 
 
 def test_a_copied_model_is_the_same_function():
