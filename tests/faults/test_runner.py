@@ -78,6 +78,7 @@ SMOKE = """
 dataset = "digits"
 epochs = 1
 limit = 100
+seeds = [0, 1]
 [set]
 depth = 1
 dim = 16
@@ -98,9 +99,12 @@ SAME = ("label", "train_accuracy", "val_accuracy", "val_loss", "epochs", "test_a
         "trainable_parameters", "tokens", "multiply_adds", "fingerprint", "status")  # fmt: skip
 
 
-@pytest.mark.timeout(1800)
-def test_f1_a_real_suite_killed_at_twenty_moments(stage):
+@pytest.mark.timeout(900)
+def test_f1_a_real_suite_killed_at_twenty_moments(stage, monkeypatch):
+    """Eight real units; what is compiled once is kept for the other runs, so that they are at work when they are killed."""
     (stage.folder / "smoke.toml").write_text(SMOKE)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(stage.folder / "compiled"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
     def bench(out: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -112,26 +116,33 @@ def test_f1_a_real_suite_killed_at_twenty_moments(stage):
         rows = json.loads((stage.folder / out / "results.json").read_text())["rows"]
         return [{key: row[key] for key in SAME} | {"history": row["history"]} for row in rows]
 
+    def finished() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (stage.out / "rows").glob("*.json")}
+
     begin = time.perf_counter()
     whole = bench("undisturbed")
     _, said = whole.communicate()
-    assert whole.returncode == 0, said
-    length = time.perf_counter() - begin
-    draw, kept = random.Random(2), {}
-    for _ in range(20):
+    assert whole.returncode == 0 and len(table("undisturbed")) == 8, said
+    each = (time.perf_counter() - begin) / 8
+    draw, kept, kills = random.Random(2), {}, 0
+    while kills < 20:
         process = bench("out")
-        time.sleep(draw.uniform(0.1, 0.45) * length)
+        time.sleep(draw.uniform(0.1, 2.2) * each if len(kept) < 8 else draw.uniform(0.2, 1.5))
         if process.poll() is None:
             kill(process)
-        process.communicate()
-        now = {path.name: path.read_bytes() for path in (stage.out / "rows").glob("*.json")}
+            kills += 1
+        else:
+            process.communicate()
+            assert len(kept) >= 6, "a run ended by itself"  # with one or two units left it may end in time
+        now = finished()
         assert all(now[name] == content for name, content in kept.items()), "a finished row was made anew"
         kept = now
+    assert kept
     last = bench("out")
     _, said = last.communicate()
     assert last.returncode == 0, said
     assert table("out") == table("undisturbed") and leftovers(stage.out) == []
-    assert all((stage.out / "rows" / name).read_bytes() == content for name, content in kept.items())
+    assert all(finished()[name] == content for name, content in kept.items())
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -344,6 +355,7 @@ child.measure = limited
     assert row["status"] == "oom" and row["retried"] and row["first_failure"]["batch_size"] == 1024, row
 
 
+@pytest.mark.alone
 def test_f21_a_run_that_was_suspended_marks_the_epoch(stage):
     unit = Unit("performer_relu", epochs=8, limit=200, overrides=SMALL)
 

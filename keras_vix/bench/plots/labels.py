@@ -48,7 +48,7 @@ def place_labels(panel: Any, points: Sequence[tuple[float, float]], labels: Sequ
         panel: the axes.
         points, labels, colours: one each.
         weights: of the letters.
-        lines: pairs of points, the ends of upright and level lines that labels keep off where there is room.
+        lines: pairs of points, the ends of straight lines that labels keep off where there is room.
 
     Returns:
         Whether there was a free place for every label. If not, nothing is written.
@@ -68,11 +68,11 @@ def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[A
     """
     renderer = panel.figure.canvas.get_renderer()
     taken = [Box(x, y, x, y).padded(8 if weight == "bold" else 6) for (x, y), weight in zip(spots.tolist(), weights, strict=True)]
-    lines = [Box(*one.min(0), *one.max(0)).padded(1) for one in ends]
+    lines = [box for one in ends for box in covering(*one.tolist())]
     made = []
     for (x, y), label, colour, weight in zip(spots.tolist(), labels, colours, weights, strict=True):
         text = panel.text(0, 0, label, fontsize=SMALL, color=darker(colour), transform=None, zorder=4, ha="center",
-                          va="center", fontweight=weight)
+                          va="center", fontweight=weight, path_effects=halo())
         made.append(text)
         size = text.get_window_extent(renderer)
         box, distance = free_place(x, y, size.width, size.height, panel.bbox, taken, lines, strict)
@@ -112,6 +112,20 @@ def free_place(x: float, y: float, width: float, height: float, frame: Any,
 def nearest_in(box: Any, point: tuple[float, float]) -> tuple[float, float]:
     """The place of a box that is nearest to a point."""
     return min(max(point[0], box.x0), box.x1), min(max(point[1], box.y0), box.y1)
+
+
+def halo() -> list[Any]:
+    """White round the letters, for where a line has to run behind them."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.2, foreground="white")]
+
+
+def covering(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:
+    """Boxes that cover a straight line: one if it is upright or level, otherwise small ones."""
+    if start[0] == end[0] or start[1] == end[1]:
+        return [Box(*map(min, start, end), *map(max, start, end)).padded(1)]
+    return along(start, end)
 
 
 def along(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:

@@ -104,8 +104,28 @@ def write_names(panel: Any, rows: Sequence[Row], y: str, looks: dict[str, Any], 
         panel, [(rows[place]["cost"], rows[place][y]) for place in order], [labels[place] for place in order],
         [looks[preset_of(rows[place])][0] for place in order],
         ["bold" if rows[place] in front else "normal" for place in order],
-        list(itertools.pairwise(staircase(front, y, panel.get_xlim()[1]))) if front else (),
+        [*itertools.pairwise(staircase(front, y, panel.get_xlim()[1]) if front else ()), *joined(rows, y)],
     )
+
+
+def joined(rows: Sequence[Row], y: str) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """The pieces of the lines through the points of a preset at several `m`."""
+    lines = []
+    for name in dict.fromkeys(map(preset_of, rows)):
+        own = in_order([row for row in rows if preset_of(row) == name])
+        if one_line(own):
+            lines += itertools.pairwise((row["cost"], row[y]) for row in own)
+    return lines
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Rows of one preset in the order of m."""
+    return sorted(rows, key=lambda row: value_of(row, "m") or 0)
+
+
+def one_line(rows: Sequence[Row]) -> bool:
+    """Whether rows of one preset differ in m, and not only in other options."""
+    return len({value_of(row, "m") for row in rows}) == len(rows) > 1
 
 
 def columns_for(labels: Sequence[str]) -> int:
@@ -140,11 +160,11 @@ def draw_families(panel: Any, rows: Sequence[Row], y: str, looks: dict[str, Any]
     """The points with their bars, and a thin line through the points of a preset in order of m."""
     for name in dict.fromkeys(map(preset_of, rows)):
         colour, marker = looks[name]
-        own = sorted((row for row in rows if preset_of(row) == name), key=lambda row: value_of(row, "m") or 0)
+        own = in_order([row for row in rows if preset_of(row) == name])
         x_values, y_values = [row["cost"] for row in own], [row[y] for row in own]
         panel.errorbar(x_values, y_values, [uncertainty(row, y) for row in own], fmt="none", ecolor=paler(colour, 0.72),
                        elinewidth=1, zorder=1.5)
-        if len({value_of(row, "m") for row in own}) == len(own) > 1:  # not for repeats with other options
+        if one_line(own):
             panel.plot(x_values, y_values, color=colour, linewidth=0.9, alpha=0.45, zorder=2)
         panel.scatter(x_values, y_values, color=[filling(row, colour) for row in own], marker=marker, s=34,
                       edgecolor=[colour if row.get("retried") else "white" for row in own], linewidth=0.7, zorder=3)
