@@ -71,9 +71,12 @@ COLUMNS = (
 )
 # Figures that not every row has: columns where some row has one, and where the published count is not the plain one.
 SOMETIMES = (
+    Column("swap_accuracy", "After the swap", fraction, "accuracy"),
+    Column("distilled_accuracy", "After distillation", fraction, "accuracy"),
     Column("val_top5", "Validation top-5", fraction, "accuracy"),
     Column("test_top5", "Test top-5", fraction, "accuracy"),
     Column("kernel_error", "Kernel error", fraction, "accuracy"),
+    Column("distill_seconds", "Distillation (s)", seconds, "time"),
     Column("test_seconds", "Test pass (s)", seconds, "time"),
     Column("latency_1_seconds", "Latency, 1 image (ms)", milliseconds, "time"),
     Column("latency_64_seconds", "Latency, 64 images (ms)", milliseconds, "time"),
@@ -104,6 +107,7 @@ SETTINGS = (
     Column("batch_size", "Batch size", count),
     Column("profile", "Profile"),
     Column("init", "Start"),
+    Column("distill_epochs", "Distillation epochs", count),
     Column("devices", "Devices", count),
     Column("deterministic", "Deterministic", yes_no),
     Column("seed", "Seed"),

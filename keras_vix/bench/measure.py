@@ -37,6 +37,7 @@ def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
         model = build(unit.preset, dataset=data.facts, profile=unit.profile, compile=False, **unit.of_model)
         begun = weights.begin(unit, model, data.facts)
         passes = inference_figures(model, recipe)
+        begun |= before_training(unit, model, data, recipe)
         compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
         with Peak() as peak:
             history, timing = train(model, data, recipe, unit.seed, progress, peak)
@@ -74,6 +75,34 @@ def recipe_of(unit: Unit, facts: Any) -> Recipe:
     if unit.deterministic and keras.config.backend() == "tensorflow":
         recipe = dataclasses.replace(recipe, jit_compile=False)
     return recipe
+
+
+def before_training(unit: Unit, model: Any, data: Any, recipe: Recipe) -> dict[str, Any]:
+    """What a model that starts from another's weights can do before it is trained, and once its mixers have learned from it.
+
+    Returns:
+        `swap_accuracy` of the test images as the weights come; after `distill_epochs` of them, `distilled_accuracy`,
+        `distill_seconds` and `distill_error`, the mean relative error of the blocks in the last of them.
+    """
+    if unit.start is None:
+        return {}
+    from ..train import distill_attention
+
+    found = {"swap_accuracy": accuracy_of(model, data, recipe)}
+    if unit.distill_epochs:
+        teacher = weights.source(unit.start, data.facts)
+        begin = time.perf_counter()
+        history = distill_attention(
+            model, teacher, data.train.x, epochs=unit.distill_epochs, batch_size=recipe.batch_size, seed=unit.seed, verbose=0
+        )
+        found |= {"distill_seconds": time.perf_counter() - begin, "distill_error": float(history.history["loss"][-1])}
+        found |= {"distilled_accuracy": accuracy_of(model, data, recipe)}
+    return found
+
+
+def accuracy_of(model: Any, data: Any, recipe: Recipe) -> float:
+    """The share of the test images that a model takes for what they are."""
+    return scores(predict(model, data.test, recipe), data.test.y)["test_accuracy"]
 
 
 def inference_figures(model: Any, recipe: Recipe) -> dict[str, Any]:
@@ -216,20 +245,13 @@ def final_figures(model: Any, data: Any, recipe: Recipe) -> dict[str, Any]:
 
     The test pass is timed after another one over one full and one smaller batch, which traces and compiles what it needs.
     """
-    from ..data import batches
-    from ..train.devices import padded
-
-    def predict(split: Any) -> Any:
-        logits = model.predict(padded(batches(split, recipe.batch_size)), verbose=0)
-        return logits[: len(split.y)].astype("float64")
-
     test, size = data.test, len(data.test.y)
     few = min(size, recipe.batch_size + size % recipe.batch_size)
-    predict(type(test)(test.x[:few], test.y[:few]))
+    predict(model, type(test)(test.x[:few], test.y[:few]), recipe)
     begin = time.perf_counter()
-    logits = predict(test)
+    logits = predict(model, test, recipe)
     seconds = time.perf_counter() - begin
-    validation = scores(predict(data.validation), data.validation.y, "val")
+    validation = scores(predict(model, data.validation, recipe), data.validation.y, "val")
     return scores(logits, test.y) | {
         "val_top5": validation["val_top5"],
         "test_seconds": seconds,
@@ -237,6 +259,15 @@ def final_figures(model: Any, data: Any, recipe: Recipe) -> dict[str, Any]:
         "samples": samples(test.x[:SHOWN], logits[:SHOWN], test.y[:SHOWN]),
         "class_names": list(data.facts.class_names) or None,
     }
+
+
+def predict(model: Any, split: Any, recipe: Recipe) -> Any:
+    """The logits of the images of a split, float64."""
+    from ..data import batches
+    from ..train.devices import padded
+
+    logits = model.predict(padded(batches(split, recipe.batch_size)), verbose=0)
+    return logits[: len(split.y)].astype("float64")
 
 
 def digest_figures(model: Any, unit: Unit) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ..checks import choice, near
 from .published import STUDIES
 from .unit import TASKS, Unit
 
-SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic")
+SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic", "distill_epochs")
 HEADINGS = ("title", "description", "published", "up_to", "seeds", "set", "rows")
 ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
 DEFAULT = "digits"
@@ -212,7 +212,7 @@ def make(
         defaults: settings and options for rows that do not give them.
         forced: settings and options that win over those of rows; None means not given. A `dataset` that some rows name
             selects these; one that none names is that of all.
-        seeds: all rows at the first seed, then all at the second, and so on; none leaves each row its own.
+        seeds: all rows at the first seed, then those that are trained at the second, and so on; none leaves each row its own.
         backend: the Keras backend of all units.
         most: leave out rows whose models see more than so many tokens.
 
@@ -228,6 +228,8 @@ def make(
     for seed in check_seeds(seeds) or (None,):
         known: dict[str, list[Unit]] = {}
         for row in found:
+            if seed is not None and units and row.get("task") == "cost" and seed != seeds[0]:
+                continue  # what a model costs does not depend on its seed
             at_seed = {} if seed is None else {"seed": seed}
             unit = unit_of({**row, **chosen, **at_seed}, backend, known)
             for word in {unit.label, row.get("id", unit.label)}:
@@ -285,7 +287,8 @@ def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Seq
     """A unit from one flat row: settings where they belong, everything else as overrides; `known` are the earlier rows."""
     settings = {key: row[key] for key in SETTINGS if key in row}
     overrides = {key: value for key, value in row.items() if key not in (*SETTINGS, *ROW)}
-    for key, least in (("epochs", 1), ("batch_size", 1), ("limit", 10), ("seed", 0), ("devices", 1)):
+    for key, least in (("epochs", 1), ("batch_size", 1), ("limit", 10), ("seed", 0), ("devices", 1),
+                       ("distill_epochs", 0)):  # fmt: skip
         whole(key, settings.get(key), least)
     words = {"preset": row["preset"], **{key: row.get(key, "") for key in ("dataset", "profile", "id", "checkpoint")}}
     for key, value in words.items():
@@ -295,6 +298,11 @@ def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Seq
     if not isinstance(settings.get("deterministic", False), bool):
         raise TypeError(f"deterministic must be true or false. Received: deterministic={settings['deterministic']!r}.")
     start = source_of(row["checkpoint"], known) if "checkpoint" in row else None
+    if settings.get("distill_epochs") and start is None:
+        raise ValueError(
+            f"distill_epochs needs a checkpoint, whose model is the teacher. Received: distill_epochs={settings['distill_epochs']}, "
+            f"preset={row['preset']!r}."
+        )
     return Unit(preset=row["preset"], backend=backend, overrides=overrides, start=start, **settings)
 
 

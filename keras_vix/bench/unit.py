@@ -32,6 +32,7 @@ class Unit:
         start: the fingerprint of a unit of the same folder whose trained weights this one starts from; None: its own.
         devices: on how many devices one batch is divided.
         deterministic: equal bits in equal runs, at the price of other times.
+        distill_epochs: of `train.distill_attention` before the training, with the model that it starts from as the teacher.
     """
 
     preset: str
@@ -47,11 +48,13 @@ class Unit:
     start: str | None = None
     devices: int = 1
     deterministic: bool = False
+    distill_epochs: int = 0
 
     @property
     def label(self) -> str:
         """The preset and what was changed of it: `performer_relu m=16`."""
         start = ["init=checkpoint"] if self.start else []
+        start += [f"distill={self.distill_epochs}"] if self.distill_epochs else []
         return " ".join([self.preset, *(f"{key}={short(value)}" for key, value in self.overrides.items()), *start])
 
     @property
@@ -86,7 +89,7 @@ class Unit:
 
 
 # Fields that the first results did not have: left out at these values, so that fingerprints stay what they were.
-LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-4:]}
+LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-5:]}
 
 
 def identity(unit: Unit) -> dict[str, Any]:
@@ -106,6 +109,7 @@ def identity(unit: Unit) -> dict[str, Any]:
         "init": "checkpoint" if unit.start else "scratch",
         "devices": unit.devices,
         "deterministic": unit.deterministic,
+        "distill_epochs": unit.distill_epochs,
     }
 
 

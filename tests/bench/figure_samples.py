@@ -45,6 +45,27 @@ def resolution():
     return [cost(words, side) for words in MIXERS for side in SIDES]
 
 
+def swaps(number: int = 3):
+    """A teacher, three models that started from its weights, one without distillation, and the same ones from scratch."""
+    found = []
+    for seed in range(number):
+        teacher = samples.done("vit", seed=seed, test_accuracy=0.98 + 0.002 * seed, fingerprint=f"teacher{seed}", init="scratch")
+        found.append(teacher | {"unit": {"preset": "vit", "seed": seed}})
+        for place, kernel in enumerate(("linformer", "nystrom", "lsa")):
+            own = {"preset": "vit", "seed": seed, "overrides": {"kernel": kernel}}
+            figures = {"swap_accuracy": 0.3 + 0.2 * place + 0.01 * seed, "distilled_accuracy": 0.7 + 0.1 * place}
+            if kernel == "lsa":
+                figures.pop("distilled_accuracy")
+            way = own | {"epochs": 2, "start": f"teacher{seed}"} | ({} if kernel == "lsa" else {"distill_epochs": 1})
+            label = f"vit kernel={kernel}"
+            found.append(samples.done("vit", label=f"{label} init=checkpoint", seed=seed, init="checkpoint", unit=way, epochs=2,
+                                      test_accuracy=0.9 + 0.02 * place, history=samples.history(2), **figures))
+            plain = own | {"epochs": 2 if kernel == "lsa" else 3}
+            found.append(samples.done("vit", label=label, seed=seed, init="scratch", unit=plain, test_accuracy=0.4 + 0.01 * seed,
+                                      epochs=3, history=samples.history(3)))
+    return found
+
+
 def epoch_times(epochs: int, seconds: float, first: float = 4.0, seed: int = 0):
     """Times of epochs that vary a little; the first takes longer."""
     draw = random.Random(seed)

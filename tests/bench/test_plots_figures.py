@@ -6,11 +6,12 @@ import math
 import random
 
 import figure_samples
+import numpy as np
 import pytest
 import samples
 
 from keras_vix.bench import plots
-from keras_vix.bench.plots import catalogue, labels, looks, predictions, scaling, timing, tradeoff
+from keras_vix.bench.plots import catalogue, labels, looks, predictions, scaling, stages, timing, tradeoff
 
 
 def texts(figure):
@@ -258,6 +259,29 @@ def test_starts_are_paired():
 
 
 # ---- test images and classes ---------------------------------------------------------------------------------------
+
+
+def test_the_way_after_a_swap_has_its_stages_and_the_same_model_from_scratch():
+    rows = figure_samples.swaps()
+    found = stages.paths(rows)
+    assert [path.row["unit"]["overrides"]["kernel"] for path in found] == ["lsa", "nystrom", "linformer"]
+    assert [round(path.row["swap_accuracy"], 3) for path in found] == [0.71, 0.51, 0.31]
+    assert all(path.scratch["runs"] == path.row["runs"] == 3 for path in found)
+    assert [round(path.scratch["test_accuracy"], 3) for path in found] == [0.41] * 3
+    figure = plots.plot_stages(rows)
+    (panel,) = figure.axes
+    (teacher,) = [line for line in panel.lines if line.get_label() == "_teacher"]
+    assert np.allclose(teacher.get_xdata(), 0.982)
+    ways = [line for line in panel.lines if line.get_label() == "_way"]
+    assert [len(line.get_xdata()) for line in ways] == [2, 3, 3]  # one was not distilled
+    assert np.allclose(ways[1].get_xdata(), [0.51, 0.8, 0.92])
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["after the swap", "after distillation", "after fine-tuning", stages.SCRATCH, "the model before"]
+
+
+def test_rows_that_started_from_nothing_have_no_way():
+    assert stages.paths(samples.suite()) == [] and "stages" not in [one.name for one in plots.suite_figures(samples.suite())]
+    assert "stages" in [one.name for one in plots.suite_figures(figure_samples.swaps(1))]
 
 
 def test_wrong_answers_are_marked_by_more_than_colour():

@@ -261,12 +261,32 @@ def test_no_option_of_a_model_or_recipe_is_a_word_of_rows():
     ("row", "error"),
     [
         ({"task": "sleep"}, ValueError), ({"devices": 0}, ValueError), ({"deterministic": 1}, TypeError), ({"id": 3}, TypeError),
-        ({"checkpoint": 3}, TypeError),
+        ({"checkpoint": 3}, TypeError), ({"distill_epochs": 1}, ValueError), ({"distill_epochs": -1}, ValueError),
     ],
 )
 def test_a_wrong_kind_of_row_is_named(row, error):
     with pytest.raises(error, match=next(iter(row))):
         suites.make([{"preset": "a"} | row], name="x")
+
+
+def test_what_is_only_weighed_is_weighed_at_one_seed():
+    rows = [{"preset": "a", "id": "one"}, {"preset": "b", "checkpoint": "one", "distill_epochs": 1}, {"preset": "a", "task": "cost"}]
+    units = suites.make(rows, name="x", seeds=[3, 4]).units
+    assert [(unit.preset, unit.task, unit.seed) for unit in units] == [
+        ("a", "train", 3), ("b", "train", 3), ("a", "cost", 3), ("a", "train", 4), ("b", "train", 4),
+    ]
+    assert [unit.start for unit in units] == [None, units[0].fingerprint, None, None, units[3].fingerprint]
+    assert units[1].label == "b init=checkpoint distill=1"
+
+
+def test_the_swap_suite_has_the_same_models_from_scratch_for_as_many_epochs():
+    units = [unit for unit in suite("swap").units if unit.task == "train"]
+    teachers = {unit.fingerprint for unit in units if not unit.start and not unit.overrides}
+    swapped = [unit for unit in units if unit.start]
+    scratch = [(unit.seed, dict(unit.overrides), unit.epochs) for unit in units if not unit.start and unit.overrides]
+    assert len(teachers) == 3 and len(swapped) == 21 == len(scratch)
+    assert all(unit.start in teachers for unit in swapped)
+    assert [(unit.seed, dict(unit.overrides), unit.epochs + unit.distill_epochs) for unit in swapped] == scratch
 
 
 def test_the_smoke_suite_trains_measures_and_reports(tmp_path):

@@ -1,5 +1,6 @@
 """Units that start from the trained weights of others."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -65,6 +66,19 @@ def test_rows_of_the_twin_stand_beside_the_reports_tables(twin):
     _, rows, _ = twin
     titles = [table.title for table in published.tables("ieor_2023", [row | {"dataset": "cifar10"} for row in rows])]
     assert [title.partition(",")[0] for title in titles[:-1]] == [f"Table {number}" for number in (1, 2, 3, 6, 7, 14, 15)]
+
+
+def test_what_a_model_can_do_before_it_is_trained_is_in_its_row(twin, monkeypatch):
+    """Softmax swapped for itself is the teacher: as good at once, nothing to distill."""
+    (vit, vil, _), (taught, started, _), folder = twin
+    monkeypatch.setenv(weights.FOLDER, str(folder))
+    same = measure(dataclasses.replace(vit, start=vit.fingerprint, distill_epochs=1))
+    assert same["swap_accuracy"] == taught["test_accuracy"] == same["distilled_accuracy"] and same["distill_error"] < 1e-8
+    assert same["distill_seconds"] > 0 and same["distill_epochs"] == 1
+    assert 0 <= started["swap_accuracy"] <= 1 and "distilled_accuracy" not in started and "swap_accuracy" not in taught
+    learned = measure(dataclasses.replace(vil, distill_epochs=2))
+    assert learned["swap_accuracy"] == started["swap_accuracy"] and 0 < learned["distill_error"] < 10
+    assert learned["label"] == f"{vil.label} distill=2"
 
 
 def test_nothing_is_kept_without_a_folder_or_a_wish(twin, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from .comparisons import plot_ranks, plot_starts
 from .history import plot_grid, plot_history
 from .predictions import plot_confusion, plot_samples
 from .scaling import plot_scaling
+from .stages import plot_stages
 from .looks import encode, families, new_figure, style
 from .timing import plot_bars, plot_epoch_times, plot_seeds
 from .tradeoff import plot_accuracy_time, plot_tradeoff

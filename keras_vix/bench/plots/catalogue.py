@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from .. import store
 from ..tables import Row, one_line
-from . import comparisons, history, predictions, scaling, timing, tradeoff
+from . import comparisons, history, predictions, scaling, stages, timing, tradeoff
 from .values import by_dataset, clean, curve_of, curves_in, exact, finished, groups, over_seeds, preset_of, ranked
 
 PANELS = 24  # so many presets a figure
@@ -107,6 +107,14 @@ def comparisons_of(rows: Sequence[Row]) -> Iterator[Drawing]:
         yield Drawing(
             "accuracy_m", "Accuracy over m", f"Test accuracy of {several} at several ranks m.{band} {bars(rows)}",
             partial(comparisons.plot_ranks, rows),
+        )  # fmt: skip
+    ways = stages.paths(rows)
+    if ways:
+        taught = " Dashed: the model whose weights they started from." if stages.teachers(rows) else ""
+        yield Drawing(
+            "stages", "After the swap", f"Test accuracy of {len(ways)} model{'s' if len(ways) > 1 else ''} with another mixer in "
+            f"place of attention, on the way from the swap to the fine-tuned model. {bars(rows)}{taught}",
+            partial(stages.plot_stages, rows),
         )  # fmt: skip
     pairs = comparisons.compared(rows)
     if pairs:

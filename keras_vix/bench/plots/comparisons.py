@@ -99,9 +99,16 @@ def draw_ranks(panel: Any, found: Mapping[str, Sequence[Row]], bands: Sequence[R
 
 
 def partner(row: Row) -> str:
-    """What a run from scratch and one from a checkpoint share: the unit without its seed and its start."""
+    """What a run from scratch and one from a checkpoint share: the unit without its seed and its start.
+
+    Epochs of distillation count as epochs: a run from scratch has as many of training instead.
+    """
     unit = row.get("unit")
-    own = {key: value for key, value in (unit if isinstance(unit, Mapping) else {}).items() if key not in ("seed", "start")}
+    own = dict(unit if isinstance(unit, Mapping) else {})
+    distilled, epochs = own.pop("distill_epochs", 0), own.get("epochs")
+    if isinstance(distilled, int) and isinstance(epochs, int):
+        own["epochs"] = epochs + distilled
+    own = {key: value for key, value in own.items() if key not in ("seed", "start")}
     rest = [own or row.get("label"), *(row.get(key) for key in ("preset", "dataset", "backend", "device"))]
     return json.dumps(rest, sort_keys=True, default=str)
 
