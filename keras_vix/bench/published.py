@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .studies import columbia_2024, hybrid_xformers_2022, ieor_2023
-from .studies.study import PublishedTable, Study
+from .studies.study import DATASETS, PublishedTable, Study
 from .tables import DASH, Row, escape_markdown
 
 # Which tables a suite can be put beside.
@@ -37,7 +37,7 @@ def tables(study: str, rows: Sequence[Row]) -> list[PublishedTable]:
         ValueError: there is no such study.
     """
     found = study_of(study).tables(rows)
-    held = relations(study, rows) if found else []
+    held = [one for one in relations(study, rows) if concerns(one[0], rows)] if found else []
     if held:
         cells = [[sentence, WORDS[theirs], WORDS[ours]] for sentence, theirs, ours in held]
         about = "Computed from the figures, published and ours. A dash: not all rows that the sentence is about are done."
@@ -57,6 +57,12 @@ def relations(study: str, rows: Sequence[Row]) -> list[tuple[str, bool, bool | N
     found = study_of(study)
     theirs, ours = found.theirs(), found.ours(rows)
     return [(one.sentence, bool(one.holds(theirs)), known(one.holds, ours)) for one in found.relations]
+
+
+def concerns(sentence: str, rows: Sequence[Row]) -> bool:
+    """Whether a sentence is about a data set of these rows, or names none in front."""
+    about = sentence.partition(": ")[0]
+    return about not in DATASETS.values() or about in {DATASETS.get(str(row.get("dataset"))) for row in rows}
 
 
 def known(holds, figures) -> bool | None:

@@ -287,3 +287,11 @@ def test_ours_are_means_over_seeds():
     found = columbia_2024.own(rows + again)
     assert math.isclose(found["cifar10", "transformer_global"]["epoch_seconds"], 30.0)
     assert set(DATASETS) >= {dataset for dataset, _ in found}
+
+
+def test_relations_of_other_data_sets_are_left_out():
+    rows = [samples.done("performer_relu", m=16, dataset="mnist")]
+    sentences = [cells[0] for cells in published.tables("columbia_2024", rows)[-1].rows]
+    assert len(sentences) == 3 and all(sentence.startswith("MNIST: ") for sentence in sentences)
+    both = [*rows, samples.done("performer_relu", m=16, dataset="cifar10")]
+    assert len(published.tables("columbia_2024", both)[-1].rows) == 9
