@@ -30,7 +30,7 @@ test: .venv/installed-test
 test-faults: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,jax,ray,browser]'
 	$(BIN)/python -m pytest tests/faults -m alone
-	$(BIN)/python -m pytest tests/faults -m "not alone" -n 2
+	$(BIN)/python -m pytest tests/faults -m "not alone" -n 3 --dist worksteal
 
 test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax

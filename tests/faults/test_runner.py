@@ -91,20 +91,15 @@ preset = "transformer_global"
 [[rows]]
 preset = "linformer"
 m = 4
-[[rows]]
-preset = "nystromformer"
-m = 4
 """
 SAME = ("label", "train_accuracy", "val_accuracy", "val_loss", "epochs", "test_accuracy", "best_epoch", "val_ce", "test_ce",
         "trainable_parameters", "tokens", "multiply_adds", "fingerprint", "status")  # fmt: skip
 
 
 @pytest.mark.timeout(900)
-def test_f1_a_real_suite_killed_at_twenty_moments(stage, monkeypatch):
-    """Eight real units; what is compiled once is kept for the other runs, so that they are at work when they are killed."""
+def test_f1_a_real_suite_killed_at_twenty_moments(stage):
+    """Six real units."""
     (stage.folder / "smoke.toml").write_text(SMOKE)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(stage.folder / "compiled"))
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
     def bench(out: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -122,18 +117,18 @@ def test_f1_a_real_suite_killed_at_twenty_moments(stage, monkeypatch):
     begin = time.perf_counter()
     whole = bench("undisturbed")
     _, said = whole.communicate()
-    assert whole.returncode == 0 and len(table("undisturbed")) == 8, said
-    each = (time.perf_counter() - begin) / 8
+    assert whole.returncode == 0 and len(table("undisturbed")) == 6, said
+    each = (time.perf_counter() - begin) / 6
     draw, kept, kills = random.Random(2), {}, 0
     while kills < 20:
         process = bench("out")
-        time.sleep(draw.uniform(0.1, 2.2) * each if len(kept) < 8 else draw.uniform(0.2, 1.5))
+        time.sleep(draw.uniform(0.05, 1.5) * each if len(kept) < 6 else draw.uniform(0.2, 1.5))
         if process.poll() is None:
             kill(process)
             kills += 1
         else:
             process.communicate()
-            assert len(kept) >= 6, "a run ended by itself"  # with one or two units left it may end in time
+            assert len(kept) >= 4, "a run ended by itself"  # with one or two units left it may end in time
         now = finished()
         assert all(now[name] == content for name, content in kept.items()), "a finished row was made anew"
         kept = now
