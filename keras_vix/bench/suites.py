@@ -300,8 +300,8 @@ def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Seq
     start = source_of(row["checkpoint"], known) if "checkpoint" in row else None
     if settings.get("distill_epochs") and start is None:
         raise ValueError(
-            f"distill_epochs needs a checkpoint, whose model is the teacher. Received: distill_epochs={settings['distill_epochs']}, "
-            f"preset={row['preset']!r}."
+            "distill_epochs needs a checkpoint, whose model is the teacher. "
+            f"Received: distill_epochs={settings['distill_epochs']}, preset={row['preset']!r}."
         )
     return Unit(preset=row["preset"], backend=backend, overrides=overrides, start=start, **settings)
 

@@ -14,6 +14,7 @@ from .resize import grid_of, resize_offsets, resize_positions, resize_projection
 
 FRONT = 3  # tokens in front at most: of the class, of a teacher, and one more
 
+
 class Report(NamedTuple):
     """What became of the weights, by their roles.
 

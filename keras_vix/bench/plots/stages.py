@@ -30,8 +30,9 @@ def paths(rows: Sequence[Row]) -> list[Path]:
     started = [row for row in good if value_of(row, "swap_accuracy") is not None]
     plain = {partner(row): row for row in over_seeds([row for row in good if row.get("init") == "scratch"], "test_accuracy")}
     keys = ["swap_accuracy", "test_accuracy"]
-    distilled = over_seeds([row for row in started if value_of(row, "distilled_accuracy") is not None], *keys, "distilled_accuracy")
-    others = over_seeds([row for row in started if value_of(row, "distilled_accuracy") is None], *keys)
+    learned = [row for row in started if value_of(row, "distilled_accuracy") is not None]
+    distilled = over_seeds(learned, *keys, "distilled_accuracy")
+    others = over_seeds([row for row in started if row not in learned], *keys)
     found = [Path(row, plain.get(partner(row))) for row in (*distilled, *others)]
     return sorted(found, key=lambda path: -path.row["test_accuracy"])
 
@@ -92,7 +93,7 @@ def key(figure: Any, found: Sequence[Path], taught: bool) -> None:
         return Line2D([], [], color=MUTED, marker=marker, linestyle="none", markersize=5.5 if marker != "D" else 4.5,
                       markerfacecolor=MUTED if filled else "white", markeredgewidth=1.2)
 
-    shown = [(name, marker, words) for name, marker, words in STAGES if any(value_of(path.row, name) is not None for path in found)]
+    shown = [stage for stage in STAGES if any(value_of(path.row, stage[0]) is not None for path in found)]
     handles = [mark(marker, name == "test_accuracy") for name, marker, _ in shown]
     words = [words for *_, words in shown]
     if any(path.scratch is not None for path in found):
