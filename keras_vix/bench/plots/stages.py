@@ -14,7 +14,7 @@ STAGES = (  # key in a row, marker, what it is called
     ("distilled_accuracy", "D", "after distillation"),
     ("test_accuracy", "o", "after fine-tuning"),
 )
-SCRATCH = "from scratch, as many epochs"
+SCRATCH = "from scratch"
 
 
 class Path(NamedTuple):
