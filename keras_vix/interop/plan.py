@@ -186,10 +186,12 @@ class Plan:
         try:
             value = PLACERS.get(self.origins[role].kind, Plan._one)(self, role, names)
             if value is not None and value.shape != shape(self.wanted[role]):
-                raise ValueError(f"for {role}, which needs {shape(self.wanted[role])}")
+                raise ValueError
         except ValueError as error:
             own = " + ".join(f"{self.names[name]} {self._tensor(name).shape}" for name in names)
-            self.problems["of another shape"].setdefault(names[0], f"{own}, {error}")
+            why = f": {error}" if str(error) else ""
+            text = f"{own}, for {role}, which needs {shape(self.wanted[role])}{why}"
+            self.problems["of another shape"].setdefault(names[0], text)
             return
         if value is not None:
             self.values[role] = value

@@ -32,7 +32,7 @@ def load_pretrained(
 
     Args:
         preset: a name of `keras_vix.list_models()`: a ViT, DeiT, Swin, CaiT or PiT.
-        source: a `.safetensors` file in the naming of timm or of transformers, a `.npz` file of the JAX release of ViT and AugReg, a
+        source: a `.safetensors` file in the naming of timm or of transformers, a `.npz` file of the JAX release of ViT, a
             folder with one of them, or a hub name, `"hf:owner/name"` (see `interop.read`). Pickles are refused.
         grid: `(rows, columns)` of the tokens that the weights have been trained with; default a square.
         new_head: whether the head keeps its start, whatever the checkpoint has; needed for one without a head.
@@ -83,15 +83,15 @@ def restore(
         grid, new_head, revision, sha256: as in `load_pretrained`.
 
     Returns:
-        Roles that have the checkpoint's values, that are new, and that have them resampled to another grid or window; as `skipped`
+        Roles that have the checkpoint's values, that are new, that have them resampled to another grid or window; as `skipped`
         the names of its tensors that went nowhere: what `interop.names` knows to be of no use here, and a head for other
         classes. Where a distilled model takes a checkpoint without distillation token, `prefix/tokens` and `position/table`
         are among the new ones: what they hold for that token keeps its start.
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: tensors are missing, surplus, of another shape, not finite or no floating-point numbers; the message lists all of
-            them, and the model is as it was.
+        ValueError: tensors are missing, surplus, of another shape, not finite or no floating-point numbers; the message lists all
+            of them, and the model is as it was.
         FileNotFoundError, ImportError: as `interop.read`.
     """
     if not isinstance(model, keras.Model):

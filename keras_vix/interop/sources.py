@@ -96,7 +96,7 @@ def check_hash(path: pathlib.Path, sha256: str) -> None:
         while block := file.read(BLOCK):
             digest.update(block)
     if digest.hexdigest() != sha256.lower():
-        raise ValueError(f"The file must have sha256={sha256}. Received: {path}, sha256={digest.hexdigest()}; nothing was loaded.")
+        raise ValueError(f"The file must have sha256={sha256}. Received: {path}, {digest.hexdigest()}; nothing was loaded.")
 
 
 def read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -34,7 +34,8 @@ def channels_last(x, shape, heads):
 def depthwise(x, shape, heads):
     """`(in * multiplier, 1, rows, columns)`, a group for each channel that comes in, `-> (rows, columns, in, multiplier)`."""
     rows, columns, channels, multiplier = shape
-    return np.transpose(exactly(x, (channels * multiplier, 1, rows, columns)).reshape(channels, multiplier, rows, columns), (2, 3, 0, 1))
+    groups = exactly(x, (channels * multiplier, 1, rows, columns)).reshape(channels, multiplier, rows, columns)
+    return np.transpose(groups, (2, 3, 0, 1))
 
 
 def unbatched(x, shape, heads):
