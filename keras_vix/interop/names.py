@@ -1,8 +1,9 @@
 """The names of weights in public checkpoints and the roles they have here: plain data, one table for each layout.
 
-A row is `(theirs, ours, kind)`: the name of a layer or tensor there, the path of the layer or weight here, and a word of `KINDS`, which
-says which tensors it has and how each is turned. In names `{s}` is the number of a stage, `{b}` of a block, `{c}` of a convolution, as
-counted here; `{s0}` is one less, `{s1}` one more. `a|b` is either name, `a+b` both joined, as far as they are there.
+A row is `(theirs, ours, kind)`: the name of a layer or tensor there, the path of the layer or weight here, and a word of `KINDS`,
+which says which tensors it has and how each is turned. In names `{s}` is the number of a stage, `{b}` of a block, `{c}` of a
+convolution, as counted here; `{s0}` is one less, `{s1}` one more. `a|b` is either name, `a+b` both joined, as far as those after
+the first are there.
 """
 
 from typing import NamedTuple

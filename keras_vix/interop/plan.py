@@ -162,14 +162,18 @@ class Plan:
         return np.array(keras.ops.convert_to_numpy(self.wanted[role]), "float32")
 
     def _classes_differ(self) -> bool:
-        """Whether there is a head, of another number of classes."""
-        for role in (f"{HEAD}logits/bias", f"{HEAD}logits/kernel"):
-            if role in self.wanted and (names := self._present(role)):
+        """Whether there is a head, whole, of another number of classes."""
+        counts = set()
+        for role in self.wanted:
+            if role.startswith(HEAD) and (names := self._present(role)):
                 try:
-                    return self._turned(role, names[0]).shape[-1:] != shape(self.wanted[role])[-1:]
+                    found, wanted = self._turned(role, names[0]).shape, shape(self.wanted[role])
                 except ValueError:  # of another shape: `_place` says so
                     return False
-        return False
+                if found[:-1] != wanted[:-1]:
+                    return False
+                counts.add((found[-1], wanted[-1]))
+        return len(counts) == 1 and len(set(*counts)) == 2
 
     def _place(self, role: str) -> None:
         """Find the value of one weight, or what speaks against it."""
@@ -239,7 +243,7 @@ class Plan:
         """Positions interpolated to the model's grid, those of the tokens in front as they are."""
         value, front, here = self._turned(role, names[0]), self._front(), token_grid(self.model)
         there = self.grid or (math.isqrt(max(len(value) - front, 0)),) * 2
-        if value.ndim == 3:  # a map, of places only
+        if self.origins[role].kind == "map of positions":  # of places only
             front, there, value = 0, value.shape[:2], value.reshape(-1, value.shape[-1])
         if len(value) != front + math.prod(there) or self.grid not in (None, there):
             wanted = "a square" if self.grid is None else f"grid={self.grid}"

@@ -1,6 +1,7 @@
 """Checkpoints that are refused: one error says everything, and the model is as it was."""
 
 import json
+import re
 import types
 
 import numpy as np
@@ -76,9 +77,8 @@ def test_each_tensor_of_another_shape_is_named(layout):
         if not name.startswith("head") and (name != "pos_embed" or value.ndim == 3):  # no other classes, no map of another grid
             others += [value[..., :-1], np.concatenate([value, value[..., :1]], -1)]
         for other in others:
-            with pytest.raises(ValueError) as caught:
+            with pytest.raises(ValueError, match=re.escape(name)):
                 restore(model, made.tensors | {name: other})
-            assert name in str(caught.value)
     same(values(model), before)
 
 
@@ -112,7 +112,7 @@ def test_what_float32_cannot_hold_is_refused():
 
 def test_another_family_is_refused():
     made = timm_pit()
-    refused(build("vit_b16", **PLAIN), made.tensors, "missing", "surplus")
+    refused(build("vit_b16", **PLAIN), made.tensors, "surplus", "of another shape", "naming of timm, PiT")
     refused(build("vit_b16", **PLAIN), {"conv1.weight": np.ones(3)}, "known layout", "conv1.weight", "timm, ViT and DeiT")
     refused(build("vit_b16", **PLAIN), {}, "known layout", "0 tensors")
 

@@ -9,6 +9,12 @@ import sys
 import types
 
 
+MODULES = (
+    "torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops", "torchvision.ops.misc",
+    "torchvision.datasets",
+)  # fmt: skip
+
+
 class InterpolationMode(enum.Enum):
     """The names that timm makes tables of."""
 
@@ -36,16 +42,18 @@ def torchvision_for_the_import():
     try:
         import torchvision  # noqa: F401
     except (ImportError, RuntimeError, OSError):
-        names = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
-        modules = {name: Names(name) for name in names}
-        top, transforms, functional = modules.values()
-        top.transforms, transforms.functional = transforms, functional
-        transforms.InterpolationMode = functional.InterpolationMode = InterpolationMode
+        modules = {name: Names(name) for name in MODULES}
+        for name, module in modules.items():
+            above, _, own = name.rpartition(".")
+            if above:
+                setattr(modules[above], own, module)
+        for name in ("torchvision.transforms", "torchvision.transforms.functional"):
+            modules[name].InterpolationMode = InterpolationMode
         sys.modules.update(modules)
         try:
             yield
         finally:
-            for name in names:
+            for name in MODULES:
                 sys.modules.pop(name, None)
     else:
         yield
