@@ -18,7 +18,7 @@ SMALL = dict(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128, layer_norm_eps=1e-6, image_size=64, patch_size=16,
     num_labels=10,
 )  # fmt: skip
-OURS = dict(dim=32, depth=2, num_heads=2, classes=10, compile=False)
+OURS = dict(patch=16, dim=32, depth=2, num_heads=2, classes=10, compile=False)
 SMALL_SWIN = dict(image_size=112, embed_dim=16, depths=(2, 2), num_heads=(1, 2), num_labels=10)
 OUR_SWIN = dict(dim=(16, 32), depth=(2, 2), num_heads=(1, 2), classes=10, compile=False)
 
@@ -74,7 +74,7 @@ def test_another_resolution(preset, make, statistics, size, tmp_path):
     other = make().eval()
     scatter(other, 0.2)
     other.save_pretrained(tmp_path)
-    ours, report = load_pretrained(preset, tmp_path, input_shape=(*size, 3), patch=16, return_report=True, **OURS)
+    ours, report = load_pretrained(preset, tmp_path, input_shape=(*size, 3), return_report=True, **OURS)
     used_up(report, interpolated=1)
     same_logits(ours, lambda pixels: other(pixels, interpolate_pos_encoding=True).logits, images(*size), statistics)
 
