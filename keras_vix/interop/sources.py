@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -84,7 +85,8 @@ def refuse_pickle(path: pathlib.Path) -> None:
     """Refuse what would have to be opened as a pickle."""
     if path.suffix in PICKLES:
         reason = "a pickle, which can run any code while it is read"
-        raise ValueError(f"A checkpoint ends in {' or '.join(READERS)}. Received: source={str(path)!r}, {reason}. {CONVERT}")
+        files = f"{shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.safetensors')))}"
+        raise ValueError(f"A checkpoint ends in {' or '.join(READERS)}. Received: source={str(path)!r}, {reason}. {CONVERT}{files}")
 
 
 def check_hash(path: pathlib.Path, sha256: str) -> None:

@@ -269,9 +269,9 @@ def jax_transformer(made, rows):
     weights["head/logits/kernel"], weights["head/logits/bias"] = new("head/kernel", 16, 5), new("head/bias", 5)
 
 
-def jax_hybrid():
-    """A root of 8 channels and one stage of two units, the first with a shortcut."""
-    sizes = PLAIN | dict(blocks=(2,), root_filters=8, map_patch=1, root_strides=(2, 2))
+def jax_hybrid(root=8):
+    """A root of so many channels and one stage of two units, the first with a shortcut."""
+    sizes = PLAIN | dict(blocks=(2,), root_filters=root, map_patch=1, root_strides=(2, 2))
     sizes.pop("patch")
     made = Checkpoint("r26_s32", sizes)
     new, weights, role = made.new, made.weights, "res_net_embedding/"
@@ -283,17 +283,17 @@ def jax_hybrid():
         weights[f"{role}{place}_norm/gamma"] = new(name + "/scale", 1, 1, 1, channels, centre=1.0).reshape(-1)
         weights[f"{role}{place}_norm/beta"] = new(name + "/bias", 1, 1, 1, channels).reshape(-1)
 
-    conv("conv_root", "root", 7, 7, 3, 8)
-    group_norm("gn_root", "root", 8)
-    for unit, channels in ((0, 8), (1, 32)):
+    conv("conv_root", "root", 7, 7, 3, root)
+    group_norm("gn_root", "root", root)
+    for unit, channels in ((0, root), (1, 4 * root)):
         name, place = f"block1/unit{unit + 1}/", f"stage0_unit{unit}/"
-        for i, (side, inside, out) in enumerate(((1, channels, 8), (3, 8, 8), (1, 8, 32))):
+        for i, (side, inside, out) in enumerate(((1, channels, root), (3, root, root), (1, root, 4 * root))):
             conv(f"{name}conv{i + 1}", f"{place}conv{i}", side, side, inside, out)
             group_norm(f"{name}gn{i + 1}", f"{place}conv{i}", out)
         if not unit:
-            conv(name + "conv_proj", place + "shortcut", 1, 1, 8, 32)
-            group_norm(name + "gn_proj", place + "shortcut", 32)
-    weights[role + "projection/kernel"] = new("embedding/kernel", 1, 1, 32, 16)
+            conv(name + "conv_proj", place + "shortcut", 1, 1, root, 4 * root)
+            group_norm(name + "gn_proj", place + "shortcut", 4 * root)
+    weights[role + "projection/kernel"] = new("embedding/kernel", 1, 1, 4 * root, 16)
     weights[role + "projection/bias"] = new("embedding/bias", 16)
     jax_transformer(made, 65)
     return made

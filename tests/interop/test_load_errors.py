@@ -166,6 +166,7 @@ def test_pickles_are_refused_with_the_way_to_convert_them(end, tmp_path):
         with pytest.raises(ValueError, match="a pickle, which can run any code") as caught:
             load_pretrained("vit_b16", source, **PLAIN)
         assert "weights_only=True" in str(caught.value) and "save_file" in str(caught.value)
+        assert str(caught.value).endswith(f"{path} {path.with_suffix('.safetensors')}")
 
 
 def test_a_pickle_inside_an_archive_is_refused(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from keras_vix import load_pretrained
 
-from ..interop.layouts import PLAIN, jax_vit
+from ..interop.layouts import PLAIN, jax_hybrid, jax_vit
 from .common import HALF, MEAN, STD, images, only_torch, same_logits, scatter, torch, used_up
 from .stand_in import torchvision_for_the_import
 
@@ -167,5 +167,33 @@ def test_a_jax_file_is_read_as_timm_reads_it(tmp_path):
     other = VisionTransformer(img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=5).eval()
     other.load_pretrained(str(path))
     ours, report = load_pretrained("vit_b16", path, return_report=True, **PLAIN)
+    used_up(report)
+    same_logits(ours, other, images(32, 32), HALF)
+
+
+def test_a_jax_file_of_a_hybrid_is_read_as_timm_reads_it(tmp_path):
+    """Kernels are standardised, so their size is free; large, it leaves nothing of the two epsilons, of variance and deviation."""
+    from functools import partial
+
+    from timm.layers import GroupNormAct, StdConv2dSame
+    from timm.models.resnetv2 import ResNetV2
+    from timm.models.vision_transformer import VisionTransformer
+    from timm.models.vision_transformer_hybrid import HybridEmbed
+
+    made = jax_hybrid(root=32)
+    for name in made.tensors:
+        if name.endswith("/kernel") and ("conv" in name):
+            made.tensors[name] *= 1000.0
+    path = tmp_path / "weights.npz"
+    np.savez(path, **made.tensors)
+    backbone = ResNetV2(
+        layers=(2,), channels=(128,), stem_chs=32, num_classes=0, global_pool="", preact=False, stem_type="same",
+        conv_layer=partial(StdConv2dSame, eps=1e-8), norm_layer=partial(GroupNormAct, num_groups=32, eps=1e-6),
+    )  # fmt: skip
+    other = VisionTransformer(
+        img_size=32, patch_size=1, embed_dim=16, depth=2, num_heads=2, num_classes=5, embed_layer=partial(HybridEmbed, backbone=backbone)
+    ).eval()
+    other.load_pretrained(str(path))
+    ours, report = load_pretrained(made.preset, path, return_report=True, **made.sizes)
     used_up(report)
     same_logits(ours, other, images(32, 32), HALF)
