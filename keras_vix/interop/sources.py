@@ -86,7 +86,8 @@ def refuse_pickle(path: pathlib.Path) -> None:
     if path.suffix in PICKLES:
         reason = "a pickle, which can run any code while it is read"
         files = f"{shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.safetensors')))}"
-        raise ValueError(f"A checkpoint ends in {' or '.join(READERS)}. Received: source={str(path)!r}, {reason}. {CONVERT}{files}")
+        ends = " or ".join(READERS)
+        raise ValueError(f"A checkpoint ends in {ends}. Received: source={str(path)!r}, {reason}. {CONVERT}{files}")
 
 
 def check_hash(path: pathlib.Path, sha256: str) -> None:
