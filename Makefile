@@ -39,7 +39,8 @@ test-backends: .venv/installed-test .venv-torch/installed
 	KERAS_BACKEND=torch $(TORCH)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
 
 test-parity: .venv-torch/installed
-	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt transformers
+	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt transformers safetensors huggingface_hub pyyaml pillow
+	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt --no-deps timm  # it depends on torchvision, which only its images need
 	KERAS_BACKEND=torch $(TORCH)/python -m pytest tests/parity
 
 lint: .venv/installed-test

@@ -20,7 +20,7 @@ FLOORS = {
 }  # fmt: skip
 LAZY = {
     "tensorflow", "tensorflow_datasets", "keras_tuner", "pandas", "seaborn", "matplotlib", "sklearn", "rich", "typer", "filelock",
-    "psutil", "jax", "torch", "PIL", "ray",
+    "psutil", "jax", "torch", "PIL", "ray", "safetensors", "huggingface_hub",
 }  # fmt: skip
 FORBIDDEN_CALLS = {"eval", "exec", "compile"}
 FORBIDDEN_WORDS = (

@@ -1,124 +1,109 @@
-"""Our models beside the independent ones of the `transformers` package: the same weights give the same logits.
+"""Checkpoints of the `transformers` package, loaded: the same weights give the same logits as its own models.
 
 Run by `make test-parity`, which installs that package and PyTorch; skipped where they are not.
 """
 
-import keras
-import numpy as np
 import pytest
-from keras import ops
 
-import keras_vix
+from keras_vix import build, load_pretrained
+from keras_vix.interop import restore
 
-torch = pytest.importorskip("torch")
-theirs = pytest.importorskip("transformers")
+from .common import HALF, MEAN, STD, images, only_torch, same_logits, scatter, used_up
 
-pytestmark = pytest.mark.skipif(keras.config.backend() != "torch", reason="one framework in a process: KERAS_BACKEND=torch")
+theirs = pytest.importorskip("transformers", reason="needs transformers: make test-parity")
+pytestmark = only_torch
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype("float32")
-MEAN, STD = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
-PLAIN = dict(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768, layer_norm_eps=1e-6)
-BLOCK = {  # ours, theirs
-    "mixer.norm": "layernorm_before",
-    "mixer.query": "attention.q_proj",
-    "mixer.key": "attention.k_proj",
-    "mixer.value": "attention.v_proj",
-    "mixer.out": "attention.o_proj",
-    "ffn.norm": "layernorm_after",
-    "ffn.expand": "mlp.fc1",
-    "ffn.contract": "mlp.fc2",
-}
+TINY = dict(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768, layer_norm_eps=1e-6)
+SMALL = dict(
+    hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128, layer_norm_eps=1e-6, image_size=64, patch_size=16,
+    num_labels=10,
+)  # fmt: skip
+OURS = dict(patch=16, dim=32, depth=2, num_heads=2, classes=10, compile=False)
+SMALL_SWIN = dict(image_size=112, embed_dim=16, depths=(2, 2), num_heads=(1, 2), num_labels=10)
+OUR_SWIN = dict(dim=(16, 32), depth=(2, 2), num_heads=(1, 2), classes=10, compile=False)
 
-
-def scatter(model):
-    """Weights far enough from their start that none can hide: normal, factors of normalisations round 1."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            noise = torch.randn(weight.shape, generator=generator)
-            weight.copy_(1.0 + 0.1 * noise if "norm" in name and name.endswith("weight") else 0.05 * noise)
-    return {name: weight.detach().numpy() for name, weight in model.named_parameters()}
+FULL = [
+    ("vit_ti16", lambda: theirs.ViTForImageClassification(theirs.ViTConfig(**TINY, num_labels=1000)), HALF),
+    ("deit_ti_distilled", lambda: theirs.DeiTForImageClassificationWithTeacher(theirs.DeiTConfig(**TINY, num_labels=1000)), (MEAN, STD)),
+    ("swin_t", lambda: theirs.SwinForImageClassification(theirs.SwinConfig(num_labels=1000)), (MEAN, STD)),
+]
 
 
-def put(layer, name, state, used):
-    """One layer's weights from theirs of that name: kernels transposed, convolutions `(out, in, h, w) -> (h, w, in, out)`."""
-    for weight in layer.weights:
-        end = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}[weight.path.split("/")[-1]]
-        value = state[f"{name}.{end}"]
-        weight.assign(value.T if value.ndim == 2 else value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
-        used.add(f"{name}.{end}")
+@pytest.mark.parametrize(("preset", "make", "statistics"), FULL, ids=[row[0] for row in FULL])
+def test_a_saved_model(preset, make, statistics, tmp_path):
+    """Through the file, whose names are those of the hub."""
+    other = make().eval()
+    scatter(other)
+    other.save_pretrained(tmp_path)
+    ours, report = load_pretrained(preset, tmp_path, compile=False, return_report=True)
+    used_up(report)
+    same_logits(ours, lambda pixels: other(pixels).logits, images(224, 224), statistics)
 
 
-def put_block(model, place, name, state, used):
-    for ours, other in BLOCK.items():
-        half, own = ours.split(".")
-        residual = model.get_layer(f"{place}_{half}")
-        sub = residual.layer_norm if own == "norm" else getattr(residual.inner, own)
-        put(sub, f"{name}.{other}", state, used)
+@pytest.mark.parametrize(("preset", "make", "statistics"), FULL[1:], ids=[row[0] for row in FULL[1:]])
+def test_the_names_in_memory(preset, make, statistics):
+    """Which release 5 has changed."""
+    other = make().eval()
+    state = scatter(other)
+    ours, report = load_pretrained(preset, state, compile=False, return_report=True)
+    used_up(report)
+    same_logits(ours, lambda pixels: other(pixels).logits, images(224, 224), statistics)
 
 
-def embedding(model):
-    return next(layer for layer in model.layers if isinstance(layer, keras_vix.layers.PatchEmbedding))
+def test_a_saved_model_in_shards(tmp_path):
+    other = theirs.ViTForImageClassification(theirs.ViTConfig(**SMALL)).eval()
+    scatter(other, 0.2)
+    other.save_pretrained(tmp_path, max_shard_size="40KB")
+    assert (tmp_path / "model.safetensors.index.json").is_file()
+    ours, report = load_pretrained("vit_b16", tmp_path, input_shape=(64, 64, 3), return_report=True, **OURS)
+    used_up(report)
+    same_logits(ours, lambda pixels: other(pixels).logits, images(64, 64), HALF)
 
 
-def same_logits(ours, other, state, used, extra=()):
-    left = set(state) - used - set(extra)
-    assert not left, left  # every weight of theirs has found its place
-    pixels = torch.tensor(((IMAGES / 255.0 - MEAN) / STD).transpose(0, 3, 1, 2).astype("float32"))
-    with torch.no_grad():
-        wanted = other.eval()(pixels).logits.numpy()
-    found = ops.convert_to_numpy(ours(IMAGES, training=False))
-    assert np.abs(wanted).max() > 0.5  # logits that say something
-    assert np.abs(found - wanted).max() <= 1e-4
+@pytest.mark.parametrize("size", [(96, 96), (32, 32), (48, 112)])
+@pytest.mark.parametrize(
+    ("preset", "make", "statistics"),
+    [
+        ("vit_b16", lambda: theirs.ViTForImageClassification(theirs.ViTConfig(**SMALL)), HALF),
+        ("deit_s", lambda: theirs.ViTForImageClassification(theirs.ViTConfig(**SMALL)), (MEAN, STD)),
+        ("deit_s_distilled", lambda: theirs.DeiTForImageClassificationWithTeacher(theirs.DeiTConfig(**SMALL)), (MEAN, STD)),
+    ],
+    ids=["vit", "deit", "deit_distilled"],
+)
+def test_another_resolution(preset, make, statistics, size, tmp_path):
+    other = make().eval()
+    scatter(other, 0.2)
+    other.save_pretrained(tmp_path)
+    ours, report = load_pretrained(preset, tmp_path, input_shape=(*size, 3), return_report=True, **OURS)
+    used_up(report, interpolated=1)
+    same_logits(ours, lambda pixels: other(pixels, interpolate_pos_encoding=True).logits, images(*size), statistics)
 
 
-def put_plain(ours, state, prefix, tokens):
-    """A ViT or DeiT but for its heads."""
-    used = {f"{prefix}.embeddings.{name}" for name in ("position_embeddings", *tokens)}
-    ours.get_layer("prefix").tokens.assign(np.concatenate([state[f"{prefix}.embeddings.{name}"][0] for name in tokens]))
-    ours.get_layer("position").table.assign(state[f"{prefix}.embeddings.position_embeddings"][0])
-    put(embedding(ours).projection, f"{prefix}.embeddings.patch_embeddings.projection", state, used)
-    for i in range(12):
-        put_block(ours, f"stage0_block{i}", f"{prefix}.layers.{i}", state, used)
-    put(ours.get_layer("norm"), f"{prefix}.layernorm", state, used)
-    return used
+@pytest.mark.parametrize("size", [(112, 112), (224, 224), (112, 224)])
+def test_swin_at_another_resolution(size, tmp_path):
+    """Of which the window, 7, divides every grid: elsewhere their windows see what pads the map, and ours do not."""
+    other = theirs.SwinForImageClassification(theirs.SwinConfig(**SMALL_SWIN)).eval()
+    scatter(other, 0.2)
+    other.save_pretrained(tmp_path)
+    ours, report = load_pretrained("swin_t", tmp_path, input_shape=(*size, 3), return_report=True, **OUR_SWIN)
+    used_up(report)
+    same_logits(ours, lambda pixels: other(pixels).logits, images(*size))
 
 
-def test_vit_ti16():
-    other = theirs.ViTForImageClassification(theirs.ViTConfig(**PLAIN, num_labels=1000))
-    state, ours = scatter(other), keras_vix.build("vit_ti16", compile=False)
-    used = put_plain(ours, state, "vit", ("cls_token",))
-    put(ours.get_layer("head").logits, "classifier", state, used)
-    same_logits(ours, other, state, used)
+def test_a_model_without_a_head(tmp_path):
+    other = theirs.ViTModel(theirs.ViTConfig(**SMALL)).eval()
+    scatter(other, 0.2)
+    other.save_pretrained(tmp_path)
+    ours = build("vit_b16", input_shape=(64, 64, 3), **OURS)
+    report = restore(ours, tmp_path, new_head=True)
+    assert set(report.new) == {"head/logits/kernel", "head/logits/bias"}
+    assert set(report.skipped) == {"pooler.dense.weight", "pooler.dense.bias"}
 
 
-def test_deit_ti_distilled():
-    other = theirs.DeiTForImageClassificationWithTeacher(theirs.DeiTConfig(**PLAIN, num_labels=1000))
-    state, ours = scatter(other), keras_vix.build("deit_ti_distilled", compile=False)
-    used = put_plain(ours, state, "deit", ("cls_token", "distillation_token"))
-    head = ours.get_layer("head")
-    put(head.logits, "cls_classifier", state, used)
-    put(head.logits_distilled, "distillation_classifier", state, used)
-    same_logits(ours, other, state, used)
-
-
-def test_swin_t():
-    other = theirs.SwinForImageClassification(theirs.SwinConfig(num_labels=1000))
-    state, ours = scatter(other), keras_vix.build("swin_t", compile=False)
-    used = set()
-    put(embedding(ours).projection, "swin.embeddings.patch_embeddings.projection", state, used)
-    put(embedding(ours).norm, "swin.embeddings.norm", state, used)
-    for stage, depth in enumerate((2, 2, 6, 2)):
-        there = f"swin.encoder.layers.{stage}"
-        if stage:
-            reduce, before = ours.get_layer(f"stage{stage}_reduce"), f"swin.encoder.layers.{stage - 1}.downsample"
-            put(reduce.layer_norm, f"{before}.norm", state, used)
-            put(reduce.projection, f"{before}.reduction", state, used)
-        for block in range(depth):
-            put_block(ours, f"stage{stage}_block{block}", f"{there}.blocks.{block}", state, used)
-            table = f"{there}.blocks.{block}.attention.relative_position_bias.relative_position_bias_table"
-            ours.get_layer(f"stage{stage}_block{block}_mixer").inner.bias.assign(state[table])
-            used.add(table)
-    put(ours.get_layer("norm"), "swin.layernorm", state, used)
-    put(ours.get_layer("head").logits, "classifier", state, used)
-    same_logits(ours, other, state, used)
+def test_a_name_on_the_hub_that_is_out_of_reach(monkeypatch):
+    """The real client, told to stay offline."""
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+    revision = "0123456789abcdef" * 2 + "01234567"
+    with pytest.raises(FileNotFoundError, match=f"https://huggingface.co/one/two/resolve/{revision}/model.safetensors"):
+        load_pretrained("vit_b16", "hf:one/two", revision=revision, sha256="ab" * 32)
