@@ -16,5 +16,6 @@ from .sources import SOURCES
 __all__ = [
     "Accuracy", "AttentionDistiller", "CheckpointError", "Crossentropy", "Distiller", "InverseSqrt", "LayerwiseAdamW", "Recipe",
     "SOURCES", "SequenceCrossentropy", "SequenceRecipe", "SigmoidCrossentropy", "SmoothedCrossentropy", "TokenAccuracy",
-    "TokenCrossentropy", "build", "compile", "describe", "distill", "distill_attention", "finetune", "layer_rates", "load", "recipe",
+    "TokenCrossentropy", "build", "compile", "describe", "distill", "distill_attention", "finetune", "layer_rates", "load",
+    "recipe",
 ]  # fmt: skip

@@ -43,8 +43,8 @@ def distill_attention(
     Args:
         student, teacher, blocks, norm, through: as in `AttentionDistiller`.
         images: raw images `(n, height, width, channels)`; a split of `keras_vix.data`; batches of images, or of tuples that begin
-            with them, as a list, a `PyDataset`, `tf.data` or an iterator, which is good for one epoch and whose end Keras announces by a
-            warning. Labels in them are not looked at.
+            with them, as a list, a `PyDataset`, `tf.data` or an iterator, good for one epoch; Keras
+            warns at its end. Labels in them are not looked at.
         epochs: passes over the images.
         batch_size: of an array of images; batches stay as they are.
         learning_rate: of AdamW, its peak.
@@ -53,8 +53,8 @@ def distill_attention(
         options: of `fit`, such as `callbacks`, `validation_data` (more images), `steps_per_epoch` or `verbose`.
 
     Returns:
-        What `fit` does: `history` holds a list by epoch of `block0`, ..., each block's relative error, and of their mean, `loss`. 1 is
-        the error of an output that is the teacher's mean for each channel, 0 that of the teacher's own. An epoch's figure is the
+        What `fit` does: `history` holds a list by epoch of `block0`, ..., each block's relative error,
+        and of their mean, `loss`. 1 is the error of the teacher's mean for each channel, 0 that of the teacher's own output. An epoch's figure is the
         mean over its steps, so that of the first epoch is mostly better than the start.
 
     Raises:
@@ -79,8 +79,8 @@ class AttentionDistiller(Lesson):
 
     Student and teacher are models of `build` alike but for the mixers, such as a trained ViT and what is left of it after its
     attention was replaced. In each chosen block the student's residual branch, `scale * mixer(norm(x))`, sees the `x` that
-    comes into this block *of the teacher*, and its relative error is the mean squared difference from the teacher's branch over the
-    variance of the latter, both over batch, tokens and channels, the mean of each channel taken off for the variance.
+    comes into this block *of the teacher*, and its relative error is the mean squared difference from the teacher's branch over
+    the variance of the latter, both over batch, tokens and channels, the mean of each channel taken off for the variance.
     So no block waits for another or bears its errors, all count alike, and all learn in one pass over the images. With `through`
     the student's tokens run through the student, and what is compared are the tokens behind each block, which makes blocks
     answer for the errors before them: a second phase.
@@ -91,8 +91,8 @@ class AttentionDistiller(Lesson):
 
     Args:
         student, teacher: functional models with layers `stage0_block0_mixer` and so on, of equal tokens and widths.
-        blocks: numbers of blocks from the first, 0, to be trained; default all that differ from the teacher's in their config or in
-            a weight. Others cost nothing but the teacher's pass.
+        blocks: numbers of blocks from the first, 0, to be trained; default all that differ from the teacher's in their config or
+            in a weight. Others cost nothing but the teacher's pass.
         norm: whether a block's normalisation in front of the mixer is trained too.
         through: see above.
 

@@ -37,8 +37,8 @@ def finetune(
         new: roles of the new weights, as in `interop.Report.new`, or patterns of roles, `"head/*"`; those that training does not
             move are passed over. A kernel without weights of its own, as Nyström's, is new in the projections round it:
             `"stage*_mixer/mixer/*"` are the weights of all mixers.
-        recipe: a name in `SOURCES`, or a `Recipe`. `finetune` is AdamW at 1e-4 for a batch of 512, in proportion for others, decay
-            0.05, 5 of 30 epochs of warm-up, then a cosine, label smoothing 0.1.
+        recipe: a name in `SOURCES`, or a `Recipe`. `finetune` is AdamW at 1e-4 for a batch of 512, in proportion for others,
+            decay 0.05, 5 of 30 epochs of warm-up, then a cosine, label smoothing 0.1.
         steps: training steps altogether; without them the rate is constant, a third of the peak or what you give.
         layer_decay: how much slower each block is than the one above it; 1 is not at all, 0.65 to 0.9 are usual.
         new_rate: factor of new weights.
@@ -51,9 +51,9 @@ def finetune(
         TypeError, ValueError: for a value out of range, a name in `new` that no weight has, frozen steps that leave nothing to
             move or do not end before the training does.
 
-    Source: rates that fall with depth: Clark et al. 2020, arXiv:2003.10555, appendix (0.8 a layer), and Bao et al. 2021,
-    arXiv:2106.08254 (0.65 to 0.9); here a new weight's does not. That DeiT is fine-tuned in inference mode, `recipe="deit_finetune"`,
-    is up to the model: build it with `dropout=0` and `drop_path=0`, which changes no weight.
+    Source: rates that fall with depth: Clark et al. 2020, arXiv:2003.10555, appendix, and Bao et al. 2021, arXiv:2106.08254;
+    here a new weight's does not. That DeiT is fine-tuned in inference mode, `recipe="deit_finetune"`, is up to the model:
+    build it with `dropout=0` and `drop_path=0`, which changes no weight.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a Keras model. Received: model={type(model).__name__}.")

@@ -21,16 +21,16 @@ MOST = 1e3  # times the schedule's rate
 class Layerwise:
     """What makes an optimizer of Keras one with a rate for each weight; everything happens in one compiled step.
 
-    A weight's rate is that of the schedule times its factor; decoupled weight decay follows the same rate. While the weights that
-    are not `new` are frozen, their factor is 0: they keep every bit, and what the optimizer holds of their gradients goes on as in
-    any step. So their first own step is one of a well-estimated direction and scale, not that of an optimizer that knows nothing;
+    A weight's rate is that of the schedule times its factor; decoupled weight decay follows the same rate. While weights that
+    are not `new` are frozen, their factor is 0: they keep every bit, and what the optimizer holds of their gradients goes on as
+    in any step. So their first own step is one of a well-estimated direction and scale, not of an optimizer that knows nothing;
     the large gradients of the first steps, when new parts are far off, make it rather too short than too long.
     Frozen weights still cost their gradient. Limits on the norm of the gradient count that of all weights. Means of the weights
     (`use_ema`) take part in all steps; that of a weight which does not move equals it but for rounding.
 
     Args:
-        rates: factors by pattern, `{"stage0_*": 0.1}` or pairs; of several patterns that match a weight's role the first counts, and
-            without one the factor is 1. Roles are those of `interop.transfer`; `*` and `?` stand for any letters.
+        rates: factors by pattern, `{"stage0_*": 0.1}` or pairs; of several patterns that match a weight's role the first counts,
+            and without one the factor is 1. Roles are those of `interop.transfer`; `*` and `?` stand for any letters.
         new: patterns of the weights that move from the start.
         frozen_steps: batches for which all others are frozen. With gradient accumulation an update counts by its first batch.
         decay_all: whether decay also takes biases, normalisations, tokens, positions and all weights of one dimension or none.
@@ -57,7 +57,8 @@ class Layerwise:
         weights = named(variables)
         for pattern in (*dict(self.rates), *self.new):
             if not matching(weights, [pattern]):
-                raise ValueError(f"A pattern must match the role of a weight. Received: {pattern!r}.{checks.near(pattern, weights)}")
+                near = checks.near(pattern, weights)
+                raise ValueError(f"A pattern must match the role of a weight. Received: {pattern!r}.{near}")
         super().build(variables)
         fresh = matching(weights, self.new)
         self._factors = tuple(factor(role, self.rates) for role in weights)
@@ -86,7 +87,7 @@ class Layerwise:
 
 @register
 class LayerwiseAdamW(Layerwise, keras.optimizers.AdamW):
-    """AdamW with a rate for each weight and frozen first steps: `LayerwiseAdamW(1e-4, rates={"stage*": 0.1}, new=("head/*",), ...)`.
+    """AdamW with a rate for each weight and frozen first steps: `LayerwiseAdamW(1e-4, rates={"stage*": 0.1}, ...)`.
 
     Arguments, and what freezing means, are as in `Layerwise`; all others are those of `keras.optimizers.AdamW`.
 
@@ -120,7 +121,7 @@ def layer_rates(
     Args:
         model: of this package, or any other as long as `layer_decay` is 1.
         new: roles or patterns of roles of its weights; those that training does not move are passed over.
-        layer_decay: an old weight's factor is `old_rate * layer_decay**depth`, with depth 0 for what stands behind the last block, 1
+        layer_decay: an old weight's factor is `old_rate * layer_decay**depth`, depth 0 for what stands behind the last block, 1
             for the last block, and so on, and the greatest for what stands before the first. A stage's reduction goes with its
             first block.
         new_rate: the factor of every new weight, however deep.
@@ -136,7 +137,8 @@ def layer_rates(
     for pattern in patterns("new", new):
         found = matching(everything, [pattern])
         if not found:
-            raise ValueError(f"`new` must name weights of the model. Received: {pattern!r}.{checks.near(pattern, everything)}")
+            near = checks.near(pattern, everything)
+            raise ValueError(f"`new` must name weights of the model. Received: {pattern!r}.{near}")
         chosen |= {id(everything[role]) for role in found}
     fresh = [role for role, weight in weights.items() if id(weight) in chosen]
     old_rate = (0.1 if fresh else 1.0) if old_rate is None else checks.number("old_rate", old_rate, 0.0, MOST)
@@ -154,7 +156,8 @@ def depths(names: Iterable[str]) -> dict[str, int]:
     places = {name: found and (int(found[1]), int(found[2] or 0)) for name, found in places.items()}
     blocks = sorted({place for place in places.values() if place})
     if not blocks:
-        raise ValueError(f"`layer_decay` needs a model with blocks, stage0_block0 and so on. Received: {', '.join([*places][:3])}, ...")
+        first = ", ".join([*places][:3])
+        raise ValueError(f"`layer_decay` needs a model with blocks, stage0_block0 and so on. Received: {first}, ...")
     above = {place: len(blocks) - index for index, place in enumerate(blocks)}
     return {
         name: above[place] if place else 0 if name.split("/")[0] in TOP else len(blocks) + 1 for name, place in places.items()

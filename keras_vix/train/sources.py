@@ -31,8 +31,8 @@ SOURCES = {
     ),
     # Efficient attention in a trained model: the rate is that of what is new; old weights take a part of it, see `finetune`.
     "finetune": dict(
-        epochs=30, batch_size=512, weight_decay=0.05, optimizer_epsilon=1e-8, schedule="cosine", warmup=5 / 30, label_smoothing=0.1,
-        augment="light1",
+        epochs=30, batch_size=512, weight_decay=0.05, optimizer_epsilon=1e-8, schedule="cosine", warmup=5 / 30,
+        label_smoothing=0.1, augment="light1",
     ),
     # Touvron et al. 2021, arXiv:2103.17239.
     "cait": DEIT | dict(epochs=400, warmup=5 / 400),
