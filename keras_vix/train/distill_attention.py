@@ -54,8 +54,8 @@ def distill_attention(
 
     Returns:
         What `fit` does: `history` holds a list by epoch of `block0`, ..., each block's relative error,
-        and of their mean, `loss`. 1 is the error of the teacher's mean for each channel, 0 that of the teacher's own output. An epoch's figure is the
-        mean over its steps, so that of the first epoch is mostly better than the start.
+        and of their mean, `loss`. 1 is the error of the teacher's mean for each channel, 0 that of the teacher's own output. An
+        epoch's figure is the mean over its steps, so that of the first epoch is mostly better than the start.
 
     Raises:
         TypeError, ValueError: as `AttentionDistiller`, and for a field out of range.
