@@ -1,8 +1,6 @@
 """Weights of one model copied to another, each to the weight of the same role."""
 
 import math
-import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +8,7 @@ import keras
 import numpy as np
 
 from ..parts import Tokens
+from ..zoo.roles import roles
 from .resize import grid_of, resize_offsets, resize_positions, resize_projection
 
 FRONT = 3  # tokens in front at most: of the class, of a teacher, and one more
@@ -146,17 +145,6 @@ def token_grid(model: keras.Model) -> tuple[int, int] | None:
     """`(rows, columns)` of the tokens that a model of this package makes of an image; `None` if it makes none."""
     layer = next((layer for layer in model.layers if isinstance(layer, Tokens)), None)
     return None if layer is None else tuple(layer.input.shape[1:3])
-
-
-def roles(model: keras.Model) -> dict[str, Any]:
-    """The weights of a built model by role, in their order; of several of one role the second ends in `:1`, and so on."""
-    seen: Counter[str] = Counter()
-    found = {}
-    for weight in model.weights:
-        role = "/".join(re.sub(r"_\d+$", "", part) for part in weight.path.split("/"))
-        found[role if not seen[role] else f"{role}:{seen[role]}"] = weight
-        seen[role] += 1
-    return found
 
 
 def shape(weight: Any) -> tuple[int, ...]:

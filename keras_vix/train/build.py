@@ -1,7 +1,5 @@
 """The front door."""
 
-import dataclasses
-
 import keras
 
 from ..facts import Facts
@@ -10,10 +8,8 @@ from ..zoo import describe as describe_model
 from ..zoo.configure import default_dataset
 from ..zoo.describe import describe_sequence
 from .compile import compile as compile_model
-from .recipe import NAMES, recipe
+from .recipe import NAMES, recipe, steady
 from .sequence import SEQUENCE_NAMES, SequenceRecipe, compile_sequence
-
-STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 
 
 def build(
@@ -64,8 +60,8 @@ def build(
     ours, rest = divide(overrides)
     config = configure(preset, dataset=dataset, profile=profile, **rest)
     how = recipe(preset, dataset or default_dataset(preset), profile, **ours)
-    if steps is None and how.schedule == "cosine" and "learning_rate" not in ours:
-        how = dataclasses.replace(how, learning_rate=how.learning_rate * STEADY, warmup_rate=0.0, final_rate=0.0)
+    if steps is None:
+        how = steady(how, "learning_rate" in ours)
     model = assemble(config, name or preset)
     return compile_model(model, how, steps) if compile else model
 

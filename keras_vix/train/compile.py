@@ -5,13 +5,18 @@ import keras
 from .. import checks
 from .devices import present, together
 from .losses import Accuracy, Crossentropy, SigmoidCrossentropy, SmoothedCrossentropy
+from .rates import LAYERWISE, NO_DECAY
 from .recipe import Recipe
 
-# Variables by name that decay would only pull towards zero without any regularising use; so are all of one dimension or none.
-NO_DECAY = ("bias", "beta", "gamma", "table", "tokens", "relative_bias")
+MAKERS = {
+    "adamw": keras.optimizers.AdamW,
+    "adam": keras.optimizers.Adam,
+    "sgd": keras.optimizers.SGD,
+    "lion": keras.optimizers.Lion,
+}
 
 
-def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> keras.Model:
+def compile(model: keras.Model, recipe: Recipe, steps: int | None = None, layerwise: dict | None = None) -> keras.Model:
     """Compile `model` after `recipe` and return it; metrics `accuracy` and `ce`, the cross-entropy without smoothing.
 
     Labels may be integers or rows of shares, those of training and of validation apart.
@@ -20,6 +25,7 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
         model: from images to logits.
         recipe: how to train.
         steps: training steps altogether. The cosine schedule needs them; without them the rate stays at its peak.
+        layerwise: options of `LayerwiseAdamW`, such as `rates` and `frozen_steps`, for a rate for each weight; see `finetune`.
 
     Raises:
         ValueError: if `steps` is not a positive integer.
@@ -27,7 +33,7 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
     if steps is not None:
         checks.integer("steps", steps)
     model.compile(
-        optimizer=together(optimizer(recipe, steps, model.trainable_variables)),
+        optimizer=together(optimizer(recipe, steps, model.trainable_variables, layerwise)),
         loss=SigmoidCrossentropy() if recipe.loss == "sigmoid" else SmoothedCrossentropy(recipe.label_smoothing),
         # What fills up a batch for several devices must not count.
         **{"weighted_metrics" if present() > 1 else "metrics": [Accuracy(), Crossentropy()]},
@@ -37,15 +43,14 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None) -> ker
     return model
 
 
-def optimizer(recipe: Recipe, steps: int | None = None, weights=()) -> keras.optimizers.Optimizer:
+def optimizer(
+    recipe: Recipe, steps: int | None = None, weights=(), layerwise: dict | None = None
+) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe, with decoupled decay, for matrices among `weights` only unless it says otherwise."""
-    makers = {
-        "adamw": keras.optimizers.AdamW,
-        "adam": keras.optimizers.Adam,
-        "sgd": keras.optimizers.SGD,
-        "lion": keras.optimizers.Lion,
-    }
+    makers = MAKERS if layerwise is None else LAYERWISE
     extra = {"momentum": 0.9, "nesterov": True} if recipe.optimizer == "sgd" else {}
+    if layerwise is not None:
+        extra |= {**layerwise, "decay_all": recipe.decay_all}
     if recipe.ema is not None:
         extra |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer_epsilon is not None:
@@ -53,7 +58,7 @@ def optimizer(recipe: Recipe, steps: int | None = None, weights=()) -> keras.opt
     made = makers[recipe.optimizer](
         learning_rate=rate(recipe, steps), weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm, **extra
     )
-    if not recipe.decay_all:
+    if layerwise is None and not recipe.decay_all:
         made.exclude_from_weight_decay(
             var_list=[weight for weight in weights if len(weight.shape) < 2], var_names=list(NO_DECAY)
         )

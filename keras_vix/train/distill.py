@@ -43,7 +43,59 @@ def distill(student: keras.Model, teacher: keras.Model, kind: str = "soft", **op
     return distiller
 
 
-class Distiller(keras.Model):
+class Lesson(keras.Model):
+    """A student trained beside a teacher of which nothing changes; what is kept of it is the student.
+
+    The teacher is a layer of this model, so that its weights travel with the state; but nothing here trains it.
+
+    Args:
+        student, teacher: two models.
+
+    Raises:
+        TypeError, ValueError: either is no model, or both are one.
+    """
+
+    def __init__(self, student: keras.Model, teacher: keras.Model, name: str):
+        for role, model in (("student", student), ("teacher", teacher)):
+            if not isinstance(model, keras.Model):
+                raise TypeError(f"`{role}` must be a Keras model. Received: {role}={model!r}.")
+        if student is teacher:
+            raise ValueError("`teacher` must be another model than the student. Received: one model for both.")
+        # The models cast what they see themselves, each by its own policy.
+        super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
+        self.student, self.teacher = student, teacher
+
+    def learning(self) -> list:
+        """The variables that are trained."""
+        return self.student.trainable_variables
+
+    @property
+    def trainable_variables(self):
+        return self.learning()
+
+    @property
+    def trainable_weights(self):
+        return self.learning()
+
+    @property
+    def non_trainable_variables(self):
+        return without(self.variables, self.learning())
+
+    @property
+    def non_trainable_weights(self):
+        return without(self.weights, self.learning())
+
+    def untouched(self) -> keras.StatelessScope:
+        """A scope in which nothing reaches the teacher's variables: neither a gradient nor an update."""
+        return keras.StatelessScope(state_mapping=[(v, ops.stop_gradient(v)) for v in self.teacher.variables])
+
+    def save(self, *args, **kwargs):
+        """Not of this model: save the student."""
+        what = type(self).__name__
+        raise NotImplementedError(f"{what} is not a model to keep: save the student, `distiller.student.save(path)`.")
+
+
+class Distiller(Lesson):
     """Trains a student on labels and on what a teacher says: `(1 - alpha) * label + alpha * taught`, a mean over the samples.
 
     `label` is the compiled loss, such as `SmoothedCrossentropy`, so smoothing is that of the recipe; the teacher's labels are not
@@ -104,13 +156,7 @@ class Distiller(keras.Model):
         mix_labels: bool = False,
         name: str = "distiller",
     ):
-        for role, model in (("student", student), ("teacher", teacher)):
-            if not isinstance(model, keras.Model):
-                raise TypeError(f"`{role}` must be a Keras model. Received: {role}={model!r}.")
-        if student is teacher:
-            raise ValueError("`teacher` must be another model than the student. Received: one model for both.")
-        # The models cast what they see themselves, each by its own policy.
-        super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
+        super().__init__(student, teacher, name)
         self.kind = checks.choice("kind", kind, tuple(KINDS))
         self.alpha, self.temperature = settings(kind, alpha, temperature)
         self.teacher_output = checks.choice("teacher_output", teacher_output, OUTPUTS)
@@ -124,7 +170,6 @@ class Distiller(keras.Model):
         if mix_labels and augment is None:
             raise ValueError("`mix_labels` is for an `augment` that mixes labels. Received: mix_labels=True, augment=None.")
         self.teacher_preprocess, self.augment, self.mix_labels = teacher_preprocess, augment, mix_labels
-        self.student, self.teacher = student, teacher
         self._check_outputs()
         self.both = with_head(student) if kind == "token" else None
         self.label_loss, self.teacher_loss = (keras.metrics.Mean(name=term) for term in TERMS)
@@ -143,24 +188,6 @@ class Distiller(keras.Model):
                 "`teacher` must give one number for each of the student's classes, (batch, classes). "
                 f"Received: student {tuple(out[0].shape)}, teacher {tuple(shape) if shape is not None else taught}."
             )
-
-    # The teacher is a layer of this model, so that its weights travel with the state; but nothing here trains it.
-
-    @property
-    def trainable_variables(self):
-        return self.student.trainable_variables
-
-    @property
-    def trainable_weights(self):
-        return self.student.trainable_weights
-
-    @property
-    def non_trainable_variables(self):
-        return without(self.variables, self.trainable_variables)
-
-    @property
-    def non_trainable_weights(self):
-        return without(self.weights, self.trainable_weights)
 
     def call(self, inputs, training=False):
         """Images to the student's logits; in a training step, images and labels to all that the loss needs."""
@@ -185,8 +212,7 @@ class Distiller(keras.Model):
 
     def teach(self, images):
         """The teacher's logits of raw images, float32; logarithms of its probabilities are logits too."""
-        # In this scope nothing reaches the teacher's variables: neither a gradient nor an update.
-        with keras.StatelessScope(state_mapping=[(v, ops.stop_gradient(v)) for v in self.teacher.variables]):
+        with self.untouched():
             out = promote(self._see(images))
         if self.teacher_output == "probabilities":
             out = ops.log(ops.maximum(out, LEAST))
@@ -235,10 +261,6 @@ class Distiller(keras.Model):
             return super().compute_metrics(x, whole(y_pred["labels"]), y_pred["logits"], sample_weight)
         found = super().compute_metrics(x, whole(y), y_pred, sample_weight)
         return {name: value for name, value in found.items() if name not in TERMS}
-
-    def save(self, *args, **kwargs):
-        """Not of the Distiller: see above."""
-        raise NotImplementedError("A Distiller is not a model to keep: save the student, `distiller.student.save(path)`.")
 
 
 def settings(kind: str, alpha, temperature) -> tuple[float, float | None]:

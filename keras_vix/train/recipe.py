@@ -11,6 +11,7 @@ from .sources import SOURCES, published, source_of
 SCHEDULES = ("constant", "cosine")
 LOSSES = ("softmax", "sigmoid")
 OPTIMIZERS = ("adamw", "adam", "sgd", "lion")
+STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,15 +152,10 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
     row = find(preset)
     dataset = dataset.name if isinstance(dataset, Facts) else dataset
     checks.choice("profile", profile, ("default", "reference"))
-    for name in overrides:
-        if name not in NAMES:
-            raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES, '')} Known: {', '.join(NAMES)}.")
+    known(overrides)
     source = overrides.get("recipe") or (source_of(row.family) if profile == "reference" else None)
     if source is not None:
-        checks.choice("recipe", source, SOURCES)
-        batch = overrides.get("batch_size")
-        batch = None if batch is None else checks.integer("batch_size", batch)
-        return Recipe(**{**published(source, dataset, batch), "recipe": source, **overrides})
+        return from_source(source, dataset, **overrides)
     start = dict(COLUMBIA.get(row.family, dict(epochs=40, batch_size=128, weight_decay=0.05)))
     hybrid = row.counting == "modules"
     if profile == "default" or not (hybrid or row.family in COLUMBIA):
@@ -171,3 +167,30 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
     elif row.family == "swin":
         start["augment"] = "none"
     return Recipe(**{**start, **overrides})
+
+
+def from_source(source: str, dataset: str = "", **overrides) -> Recipe:
+    """The published recipe of that name, whatever the model, with the caller's overrides.
+
+    Raises:
+        TypeError, ValueError: for an unknown name or field, or a value out of range.
+    """
+    known(overrides)
+    checks.choice("recipe", source, SOURCES)
+    batch = overrides.get("batch_size")
+    batch = None if batch is None else checks.integer("batch_size", batch)
+    return Recipe(**{**published(source, dataset, batch), "recipe": source, **overrides})
+
+
+def known(fields) -> None:
+    """Refuse a field that no recipe has."""
+    for name in fields:
+        if name not in NAMES:
+            raise ValueError(f"Unknown recipe field {name!r}.{checks.near(name, NAMES, '')} Known: {', '.join(NAMES)}.")
+
+
+def steady(recipe: Recipe, rate_given: bool = False) -> Recipe:
+    """The recipe for a training of unknown length: a cosine becomes a constant rate, a third of its peak unless it was given."""
+    if recipe.schedule != "cosine" or rate_given:
+        return recipe
+    return dataclasses.replace(recipe, learning_rate=recipe.learning_rate * STEADY, warmup_rate=0.0, final_rate=0.0)

@@ -29,6 +29,11 @@ SOURCES = {
         epochs=30, batch_size=512, learning_rate=5e-6, weight_decay=1e-8, schedule="constant", warmup=0.0, warmup_rate=0.0,
         final_rate=0.0,
     ),
+    # Efficient attention in a trained model: the rate is that of what is new; old weights take a part of it, see `finetune`.
+    "finetune": dict(
+        epochs=30, batch_size=512, weight_decay=0.05, optimizer_epsilon=1e-8, schedule="cosine", warmup=5 / 30,
+        label_smoothing=0.1, augment="light1",
+    ),
     # Touvron et al. 2021, arXiv:2103.17239.
     "cait": DEIT | dict(epochs=400, warmup=5 / 400),
     # Liu et al. 2021, arXiv:2103.14030.
@@ -59,7 +64,9 @@ BY_FAMILY = MappingProxyType(
 )
 
 # Peak rate an image of the batch, where the source has such a rule: 5e-4 for 512, or for T2T-ViT 5e-4 at its one batch size.
-PER_IMAGE = MappingProxyType({name: 5e-4 / 512 for name in ("deit", "cait", "swin_imagenet", "t2t", "binary")})
+PER_IMAGE = MappingProxyType(
+    {name: 5e-4 / 512 for name in ("deit", "cait", "swin_imagenet", "t2t", "binary")} | {"finetune": 1e-4 / 512}
+)
 
 # By data set where a source changes its augmentation.
 AUGMENT = MappingProxyType({"small_data": {"svhn_cropped": "small_svhn", "tiny_imagenet": "small_imagenet"}})
