@@ -87,7 +87,7 @@ def swap_mixer(
 
     What is not said stays: a kernel of the same class keeps its arguments, one of another takes over the dropout. Linformer
     starts from means of runs of tokens (`start="pool"`), talking heads from mixings that do nothing, unless `start` or `mix_std`
-    say otherwise. Weights of one name go from kernel to kernel: learned scales, the projections of a Linformer of as many rows, and
+    say otherwise. Weights of one name go from kernel to kernel: learned scales, the projections of a Linformer of as many rows,
     those of a Performer with as many features drawn alike.
 
     Returns:
@@ -385,7 +385,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 def of_class(model: keras.Model, made: keras.Model) -> keras.Model:
     """The new graph in a model of the old one's class, if that is made of inputs and outputs."""
-    if type(model) is type(made) or not {"inputs", "outputs"} <= set(inspect.signature(type(model)).parameters):
+    if type(model) is type(made) or not {"inputs", "outputs"} <= set(inspect.signature(type(model).__init__).parameters):
         return made
     return type(model)(inputs=made.input, outputs=made.output, name=model.name)
 
