@@ -150,7 +150,7 @@ def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 def again(tensor, shape):
     """A new input like another, of a shape that begins with the batch."""
-    return keras.Input(batch_shape=tuple(shape), dtype=tensor.dtype, name=tensor.name)
+    return keras.Input(batch_shape=tuple(shape), dtype=tensor.dtype, name=tensor._keras_history.operation.name)
 
 
 def where(layer, inputs, out) -> Place | None:

@@ -70,6 +70,10 @@ def predict(model, x=None):
     return model.predict(pixels() if x is None else x, verbose=0)
 
 
+def count(model):
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+
+
 def mixers(model):
     return [layer for layer in model._flatten_layers() if isinstance(layer, (Attention, AtrousAttention, LocalWindowAttention2D))]
 
@@ -114,7 +118,7 @@ def test_a_kernel_of_another_rank_or_draw_starts_anew():
     for options in ({"m": 6}, {"length": "sqrt"}, {"projection": "iid"}):
         new, report = swap_mixer(model, "performer", **options)
         assert report.new == report.skipped == ("mix/kernel/projection", "mix/kernel/draws")
-        assert int(new.get_layer("mix").kernel.draws) == 0
+        assert int(values(new)["mix/kernel/draws"]) == 0
     _, report = swap_mixer(bare(Linformer(4)), "linformer", m=6)
     assert report.new == report.skipped == ("mix/linformer/e", "mix/linformer/f")
 
@@ -318,8 +322,8 @@ def test_a_new_optimizer_of_the_same_settings():
     model = build("vit_b16", steps=10, learning_rate=2e-3, **SIZES)
     model.fit(pixels(), np.array([1, 2]), epochs=1, batch_size=2, verbose=0)
     new, report = swap_mixer(model, "linformer", m=4)
-    assert new.compiled and new.optimizer is not model.optimizer and int(new.optimizer.iterations) == 0
-    assert int(model.optimizer.iterations) == 1
+    assert new.compiled and new.optimizer is not model.optimizer and count(new) == 0
+    assert count(model) == 1
     assert new.optimizer.get_config() == model.optimizer.get_config() and type(new.loss) is type(model.loss)
     assert new.jit_compile == model.jit_compile
     undecayed = {role for role, weight in roles(new).items() if not new.optimizer._use_weight_decay(weight)}
