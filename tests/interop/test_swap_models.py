@@ -42,6 +42,11 @@ def made(name, shape=(32, 32, 3), **options):
     return scatter(build(preset, input_shape=shape, classes=5, compile=False, **sizes | options))
 
 
+def in_blocks(model):
+    """The mixers of the blocks, without class attention."""
+    return [layer.inner for layer in model.layers if layer.name.endswith("_mixer")]
+
+
 def images(rows=32, columns=32):
     return np.random.default_rng(0).uniform(0, 255, (2, rows, columns, 3)).astype("float32")
 
@@ -54,8 +59,9 @@ def test_every_kind_of_model(name):
     options = {"m": 2, "iterations": 4, "convolution": None, "runs": "even"}
     windows = {"relative_bias": False} if any(word.startswith("relative_bias") for word in own) else {}
     new, report = swap_mixer(model, "nystrom", **options, **windows)
-    built = made(name, kernel="nystrom", **options, **{"qkv_bias": mixers(model)[0].qkv_bias} if hasattr(mixers(model)[0], "qkv_bias") else {}, **extra)
-    assert all(type(layer.kernel) is Nystrom for layer in mixers(new))
+    bias = {"qkv_bias": in_blocks(model)[0].qkv_bias} if hasattr(in_blocks(model)[0], "qkv_bias") else {}
+    built = made(name, kernel="nystrom", **options, **bias, **extra)
+    assert all(type(layer.kernel) is Nystrom for layer in in_blocks(new))
     assert report == transfer(model, built) and same(values(new), values(built))
     assert report.new == () and {role.split("/")[-1] for role in report.skipped} == set(own)
     assert np.array_equal(predict(new, images()), predict(built, images()))
