@@ -27,8 +27,8 @@ MODELS = {
     "t2t": ("t2t_vit_7", NARROW | {"token_width": 8, "strides": (2, 2, 1), "token_features": 4}, {}, ()),
     "rope": ("vit_rope", NARROW | {"patch": 8, "key_dim": 8}, {}, ()),
     "turned by row and column": ("vit_b16", NARROW | {"patch": 8, "position": "rope", "axes": 2}, {}, ()),
-    "levit": ("levit", NARROW | {"patch": 8, "key_dim": 8}, {}, ()),
-    "cvt": ("cvt", {"dim": 16, "depth": (1, 0, 1), "num_heads": 2, "key_dim": 8, "patch": 8}, {"mixer": "conv_attention", "key_dim": 8}, ()),
+    "levit": ("levit", NARROW | {"strides": (2, 2, 2), "key_dim": 8}, {}, ()),
+    "cvt": ("cvt", {"dim": 16, "depth": (1, 0, 1), "num_heads": 2, "key_dim": 8, "strides": (8,)}, {"mixer": "conv_attention", "key_dim": 8}, ()),
     "lsa": ("sl_vit", NARROW | {"patch": 8}, {}, ("scale",)),
     "atrous": (
         "acc_vit_t", STAGED | {"filters": (8,), "strides": (2, 2), "window": 2, "rates": (1, 2)}, {"relative_bias": False},
