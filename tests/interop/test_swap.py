@@ -177,7 +177,7 @@ def test_talking_heads_start_by_saying_nothing():
 
 
 def test_there_and_back_is_the_same_function():
-    model = vit()
+    model = vit(depth=1)
     for kernel, options in (("performer", {"m": 4}), ("linformer", {"m": 4}), ("nystrom", {"m": 4}), ("lsa", {}), ("talking_heads", {})):
         back, report = swap_mixer(swap_mixer(model, kernel, **options)[0], "softmax")
         assert np.array_equal(predict(back), predict(model)) and report.new == ()
@@ -288,7 +288,7 @@ def test_policies_are_kept_layer_by_layer():
     for options in ({"kernel": "softmax"}, {"kernel": "performer", "m": 4}, {"mixer": "atrous", "window": 2}):
         new, _ = swap_mixer(model, **options)
         policies = [{layer.name: layer.dtype_policy.name for layer in one.layers[1:]} for one in (model, new)]  # all but the input
-        assert policies[0] == policies[1] and set(policies[0].values()) == {"mixed_bfloat16", "float32"}
+        assert policies[0] == policies[1] and set(policies[0].values()) == {"mixed_bfloat16"}
         for layer in mixers(new):
             assert {layer.dtype_policy.name, layer.query.dtype_policy.name, layer.kernel.dtype_policy.name} == {"mixed_bfloat16"}
         assert predict(new).dtype == "float32" and np.isfinite(predict(new)).all()
