@@ -1,8 +1,9 @@
-"""Weights from elsewhere: from another model of this package, or from public checkpoints."""
+"""Weights from elsewhere: from another model of this package, from public checkpoints, and into one with another attention."""
 
 from .hub import checkpoints
 from .pretrained import load_pretrained, restore
 from .sources import read
+from .swap import swap_mixer
 from .transfer import Report, transfer
 
-__all__ = ["Report", "checkpoints", "load_pretrained", "read", "restore", "transfer"]
+__all__ = ["Report", "checkpoints", "load_pretrained", "read", "restore", "swap_mixer", "transfer"]

@@ -12,6 +12,10 @@ from ..zoo.roles import roles
 from .resize import grid_of, resize_offsets, resize_positions, resize_projection
 
 FRONT = 3  # tokens in front at most: of the class, of a teacher, and one more
+# Owners of position tables and of projections of tokens: their names in models of this package, and by default.
+POSITIONS = ("position", "learned_position")
+PROJECTIONS = ("kernel", "projection", "linformer", "token_projection")
+
 
 
 class Report(NamedTuple):
@@ -74,16 +78,7 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=
         raise TypeError(f"source must be a Keras model or arrays by role. Received: source={type(source).__name__}.")
     wanted = roles(target)
     grids = grid or (token_grid(source) if isinstance(source, keras.Model) else None), token_grid(target)
-    values, moved = {}, []
-    for role, weight in wanted.items():
-        if role not in given:
-            continue
-        value = np.array(keras.ops.convert_to_numpy(given[role]))  # a copy: JAX reuses buffers
-        if value.shape != shape(weight):
-            value = resized(role, value, shape(weight), *grids)
-            moved += [] if value is None else [role]
-        if value is not None:
-            values[role] = value
+    values, moved = fitting(given, wanted, *grids)
     if not values:
         raise ValueError(
             f"source and target must share a weight. Received: {len(given)} and {len(wanted)}, no two of one role and shape."
@@ -92,7 +87,27 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=
         wanted[role].assign(value)
     copied = tuple(role for role in values if role not in moved)
     new, skipped = (tuple(role for role in side if role not in values) for side in (wanted, given))
-    return Report(copied, new, tuple(moved), skipped)
+    return Report(copied, new, moved, skipped)
+
+
+def fitting(given: Mapping[str, Any], wanted: Mapping[str, Any], old, new) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Values for the weights of the same role, those of another shape resampled, and the roles of these.
+
+    Args:
+        given, wanted: weights or arrays, and weights, by role; what is of another shape and cannot be resampled is left out.
+        old, new: `(rows, columns)` of both models' tokens, or `None`.
+    """
+    values, moved = {}, []
+    for role, weight in wanted.items():
+        if role not in given:
+            continue
+        value = np.array(keras.ops.convert_to_numpy(given[role]))  # a copy: JAX reuses buffers
+        if value.shape != shape(weight):
+            value = resized(role, value, shape(weight), old, new)
+            moved += [] if value is None else [role]
+        if value is not None:
+            values[role] = value
+    return values, tuple(moved)
 
 
 def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> np.ndarray | None:
@@ -110,13 +125,13 @@ def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> 
     if name.startswith("relative_bias") and value.shape[1:] == wanted[1:]:
         windows = [square((math.isqrt(n) + 1) // 2, n) for n in (value.shape[0], wanted[0])]
         return None if None in windows else resize_offsets(value, *windows)
-    if name == "table" and owner == "position" and value.shape[1:] == wanted[1:]:
+    if name == "table" and owner in POSITIONS and value.shape[1:] == wanted[1:]:
         grids = tokens_grids(value.shape[0], wanted[0], old, new)
         if grids is None:
             return None
         front = [rows - math.prod(grid) for rows, grid in zip((value.shape[0], wanted[0]), grids, strict=True)]
         return resize_positions(value, *grids, kept=front[1]) if front[1] <= front[0] else None
-    if (owner, name) in {("kernel", "e"), ("kernel", "f"), ("projection", "e")} and value.shape[:-1] == wanted[:-1]:
+    if name in ("e", "f") and owner in PROJECTIONS and value.shape[:-1] == wanted[:-1]:
         grids = tokens_grids(value.shape[-1], wanted[-1], old, new)
         if grids is None or value.shape[-1] - math.prod(grids[0]) != wanted[-1] - math.prod(grids[1]):
             return None

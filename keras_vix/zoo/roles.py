@@ -18,7 +18,12 @@ def named(weights: Iterable[Any]) -> dict[str, Any]:
     seen: Counter[str] = Counter()
     found = {}
     for weight in weights:
-        role = "/".join(re.sub(r"_\d+$", "", part) for part in weight.path.split("/"))
+        role = unnumbered(weight.path)
         found[role if not seen[role] else f"{role}:{seen[role]}"] = weight
         seen[role] += 1
     return found
+
+
+def unnumbered(path: str) -> str:
+    """A path without the numbers that Keras gives to layers of one kind."""
+    return "/".join(re.sub(r"_\d+$", "", part) for part in path.split("/"))
