@@ -127,8 +127,8 @@ def place_of(model: keras.Model, layer: int | str) -> Place:
     if not hasattr(place.mixer, "map_parts"):
         kind = type(place.mixer).__name__
         raise ValueError(
-            f"`layer` must have attention. Received: layer={layer!r}, whose {kind} mixes tokens by fixed weights or a perceptron; "
-            "`features` gives what comes out of it."
+            f"`layer` must have attention. Received: layer={layer!r}, whose {kind} mixes tokens without any; "
+            "`features` gives what leaves it."
         )
     return place
 
