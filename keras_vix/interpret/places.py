@@ -55,14 +55,16 @@ class Place:
 
     def parts(self, *values: Any) -> list[MapPart]:
         """What the map is made of, where `values` are those of the inputs."""
+        x, *more = (keras.ops.convert_to_tensor(np.asarray(one, "float32")) for one in values)
         with without_gradients():
             if self.block is not None:
-                return self.layer.map_parts(*values, self.block)
+                return self.layer.map_parts(x, self.block)
             if not isinstance(self.layer, Residual):
-                return self.mixer.map_parts(*values)
-            entering = self.layer.entering(values[0])
-            named = {"projection": values[1]} if self._shares_projection else {}
-            return self.mixer.map_parts(entering, *(() if named else values[1:]), **named)
+                return self.mixer.map_parts(x, *more)
+            entering = self.layer.entering(x)
+            if self._shares_projection:
+                return self.mixer.map_parts(entering, projection=more[0])
+            return self.mixer.map_parts(entering, *more)
 
     @property
     def _shares_projection(self) -> bool:
