@@ -30,10 +30,10 @@ UNTRAINED = {
     "Nyström 32": ("nystromformer", {"m": 32}),
     "Linformer 32": ("linformer", {"m": 32, "start": "pool"}),
 }
-SIZES = dict(prefix=1, pool="first", dim=48, depth=4, num_heads=4, mlp_dim=96, dropout=0.0)
+SIZES = dict(prefix=1, pool="first", dim=48, depth=3, num_heads=4, mlp_dim=96, dropout=0.0)
 # What the data sets ask for: options of the models, epochs, images of a batch, training images.
 SETS = {
-    "digits": (dict(), 40, 64, None),
+    "digits": (dict(), 16, 64, None),
     "mnist": (dict(patch=2, position_std=0.02), 4, 64, 12_000),
 }
 SHOWN = (0, 2, 4, 7, 8, 9)  # classes
@@ -44,7 +44,7 @@ def main() -> None:
     """Train what is not there, print a table of accuracies, write the pictures."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--dataset", default="digits", choices=SETS)
-    options.add_argument("--epochs", type=int, help="default 40 for digits, 4 for mnist")
+    options.add_argument("--epochs", type=int, help="default 16 for digits, 4 for mnist")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--models", type=pathlib.Path, default=pathlib.Path("runs/maps"))
     options.add_argument("--reuse", action="store_true", help="draw the models that are there")

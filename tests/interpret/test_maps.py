@@ -20,7 +20,7 @@ MODELS = {
     "linformer": ("vil", dict(VIT, m=6), (2, 17, 17)),
     "linformer_layer": ("vil", dict(VIT, m=6, share="layer", tie_kv=False, kv_heads=None), (2, 17, 17)),
     "nystrom": ("vin", dict(VIT, m=6), (2, 17, 17)),
-    "cct": ("cct", dict(SMALL, filters=(), strides=(2,), key_dim=8, mlp_dim=24), (2, 4, 4)),
+    "cct": ("cct", dict(SMALL, filters=(), strides=(2,), key_dim=8, mlp_dim=24), (2, 16, 16)),
     "levit": ("levit", dict(SMALL, filters=(), strides=(2,), key_dim=8, mlp_dim=24), (2, 16, 16)),
     "rope": ("vit_rope", VIT, (2, 17, 17)),
     "lsa": ("sl_vit", dict(SMALL, patch=2), (2, 17, 17)),
@@ -83,7 +83,7 @@ def test_batches_and_their_rest_change_nothing(name, kind, models):
     whole, cut = (one if kind == "factors" else {"": one} for one in (whole, cut))
     assert list(whole) == list(cut)
     for name, one in whole.items():
-        assert one.shape == cut[name].shape and np.abs(one - cut[name]).max() <= 1e-5
+        assert one.shape == cut[name].shape and np.abs(one - cut[name]).max() <= 1e-5 * max(1.0, np.abs(one).max())
 
 
 def test_factors_by_name(models):
