@@ -17,7 +17,6 @@ POSITIONS = ("position", "learned_position")
 PROJECTIONS = ("kernel", "projection", "linformer", "token_projection")
 
 
-
 class Report(NamedTuple):
     """What became of the weights, by their roles.
 

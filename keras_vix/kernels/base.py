@@ -12,9 +12,13 @@ class Kernel(Layer):
 
     A kernel that `compresses` can do with fewer tokens before keys and values are made of them: its `compress` gives
     those tokens, and its inner kernel `exact` takes what is made of them.
+
+    Every kernel is linear in the values, so there is a matrix `(n, keys)` for each head that gives `out`: its map. `factors`
+    gives the matrices whose product it is; a kernel that is `dense` has only one, the map itself.
     """
 
     compresses = False
+    dense = False
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # a float32 bias must not be cast to float16, where -1e9 is infinite
@@ -26,6 +30,21 @@ class Kernel(Layer):
 
     def build(self, q_shape, k_shape, v_shape):
         self.built = True
+
+    def factors(self, q, k, mask=None, rows: slice = slice(None)) -> dict:
+        """Matrices in float32 by name, in the order of their product, `(..., heads, n, keys)`, the map without dropout.
+
+        Arguments as in a call, also `bias` and `projection` where that takes them; `rows` are the queries that are wanted.
+        A matrix other than the first may lack axes in front.
+
+        Raises:
+            TypeError: the kernel has no such method.
+        """
+        raise TypeError(f"A map needs a kernel with a method `factors`. Received: kernel={type(self).__name__}; write one.")
+
+    def residual_taps(self):
+        """Weights `(size, heads)` of a convolution of the values along the tokens that joins the product, or `None`."""
+        return None
 
     def compute_output_shape(self, q_shape, k_shape, v_shape):
         return (*q_shape[:-1], v_shape[-1])

@@ -63,6 +63,13 @@ class Linformer(Kernel):
         k, v = ops.matmul(e, promote(k)), ops.matmul(f, promote(v))  # a sum over all tokens can leave the range of float16
         return self.exact(promote(q), k, v)
 
+    def factors(self, q, k, mask=None, projection=None, rows=slice(None)):
+        """`weights` of the projected tokens, `(..., heads, n, m)`, and the `projection` of the values, `(..., m, keys)`."""
+        e, f = self._projections(k.shape[-2], projection)
+        if mask is not None:
+            k, f = _present(k, mask), ops.where(ops.expand_dims(mask, -2), f, 0.0)
+        return self.exact.factors(promote(q), ops.matmul(e, promote(k)), rows=rows) | {"projection": f}
+
     @property
     def compresses(self) -> bool:
         """Whether `compress` can be used: not if each head has its own projection."""

@@ -10,10 +10,13 @@ from ..base import register
 from ..ops.dense import masked_softmax, outer
 from ..ops.precision import promote
 from .base import Kernel
+from .softmax import chosen
 
 
 class _Weighted(Kernel):
     """Exact attention by its matrix of weights; subclasses mix the heads before and after the softmax."""
+
+    dense = True
 
     def build(self, q_shape, k_shape, v_shape):
         self.heads, self.width = q_shape[-3], q_shape[-1]
@@ -24,20 +27,29 @@ class _Weighted(Kernel):
         self.built = True
 
     def call(self, q, k, v, mask=None, bias=None, training=None):
-        q, k, tokens, keys = promote(q), promote(k), q.shape[-2], k.shape[-2]
+        weights = self.drop(ops.cast(self._weights(q, k, mask, bias, q.shape[-2]), self.compute_dtype), training=training)
+        return ops.matmul(weights, ops.cast(v, self.compute_dtype))
+
+    def _weights(self, q, k, mask, bias, tokens, first=0):
+        """Weights in float32 of the queries from `first` on, of `tokens` in all."""
+        q, k, keys = promote(q), promote(k), k.shape[-2]
         scale = promote(ops.convert_to_tensor(self.scale))[:, None, None] if self.learned_scale else self.width**-0.5
         s = self.before(outer(q * scale, k))
         s = s if bias is None else s + bias
         seen = None if mask is None else ops.expand_dims(mask, -2)
         others = seen
         if not self.diagonal and tokens == keys > 1:
-            others = ops.logical_not(ops.eye(tokens, dtype="bool"))
+            others = ops.logical_not(ops.eye(q.shape[-2], keys, first, dtype="bool"))
             others = others if seen is None else ops.logical_and(others, seen)
         weights = self.after(masked_softmax(s, others))
         if seen is not None:  # a mixing with a bias gives weight to every key
             weights = weights * ops.cast(seen, weights.dtype)
-        weights = self.drop(ops.cast(weights, self.compute_dtype), training=training)
-        return ops.matmul(weights, ops.cast(v, self.compute_dtype))
+        return weights
+
+    def factors(self, q, k, mask=None, bias=None, rows=slice(None)):
+        tokens = q.shape[-2]
+        q, bias, first = chosen(q, bias, rows)
+        return {"weights": self._weights(q, k, mask, bias, tokens, first)}
 
     def before(self, s):
         return s

@@ -74,7 +74,7 @@ class Nystrom(Kernel):
         v = _zero(promote(v), mask)
         out = self.attended(q, k, v, mask)
         if self.convolution is not None:
-            out = out + convolve(v, promote(ops.convert_to_tensor(self.residual)))
+            out = out + convolve(v, self.residual_taps())
         return self.drop(ops.cast(out, self.compute_dtype))
 
     def attended(self, q, k, v, mask=None):
@@ -84,14 +84,38 @@ class Nystrom(Kernel):
         return attend(q, k, v, _rows(mask)) if whole else self._through_landmarks(q, k, v, mask)
 
     def _through_landmarks(self, q, k, v, mask):
+        q_mean, k_mean, alive, middle = self._landmarks(q, k, mask)
+        right = attend(q_mean, k, v, _rows(mask))  # (..., m, width)
+        return attend(q, k_mean, ops.matmul(pseudo_inverse(middle, self.iterations), right), alive)
+
+    def _landmarks(self, q, k, mask):
+        """Means of queries and of keys, which of them have a token, and the weights of one another, `(..., m, m)`."""
         sizes, alike = self._sizes(k.shape[-2]), q.shape[-2] == k.shape[-2]
         q_mean, _ = landmarks(q, sizes if alike else even(q.shape[-2], len(sizes)), mask if alike else None)
         k_mean, alive = landmarks(k, sizes, mask)
         middle = masked_softmax(scores(q_mean, k_mean), alive)
         if alive is not None:  # the row of a landmark that is left out: that of the identity, so the inverse splits
             middle = ops.where(ops.swapaxes(alive, -1, -2), middle, ops.eye(middle.shape[-1], dtype=middle.dtype))
-        right = attend(q_mean, k, v, _rows(mask))  # (..., m, width)
-        return attend(q, k_mean, ops.matmul(pseudo_inverse(middle, self.iterations), right), alive)
+        return q_mean, k_mean, alive, middle
+
+    def factors(self, q, k, mask=None, rows=slice(None)):
+        """`query` `(..., n, m)`, `inverse` `(..., m, m)`, `key` `(..., m, keys)`; only `weights` where all tokens are landmarks.
+
+        Without the convolution of the values, see `residual_taps`.
+        """
+        q, k = promote(q), promote(k)
+        some = q[..., rows, :]
+        if self._whole(q.shape[-2], k.shape[-2]):
+            return {"weights": masked_softmax(scores(some, k), _rows(mask))}
+        q_mean, k_mean, alive, middle = self._landmarks(q, k, mask)
+        return {
+            "query": masked_softmax(scores(some, k_mean), alive),
+            "inverse": pseudo_inverse(middle, self.iterations),
+            "key": masked_softmax(scores(q_mean, k), _rows(mask)),
+        }
+
+    def residual_taps(self):
+        return None if self.convolution is None else promote(ops.convert_to_tensor(self.residual))
 
     def _whole(self, q_tokens: int, k_tokens: int) -> bool:
         """Whether every token is a landmark."""

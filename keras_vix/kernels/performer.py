@@ -109,6 +109,11 @@ class Performer(Kernel):
         out = maps.linear_attention(phi_q, phi_k, promote(v), mask, self._epsilon())
         return self.drop(ops.cast(out, self.compute_dtype))
 
+    def factors(self, q, k, mask=None, rows=slice(None)):
+        """`query`, features of the queries over their denominators, `(..., n, m)`; `key`, of the keys, `(..., m, keys)`."""
+        phi_q, phi_k = self.phi(promote(q[..., rows, :]), promote(k), mask)
+        return dict(zip(("query", "key"), maps.linear_factors(phi_q, phi_k, mask, self._epsilon())))
+
     def _epsilon(self) -> float:
         exact = self.features != "relu" and self.stabiliser == "exact"
         return 0.0 if exact else EPSILON.get(self.features, 1e-6) if self.epsilon is None else self.epsilon

@@ -36,6 +36,8 @@ class Softmax(Kernel):
     arXiv:2112.05682.
     """
 
+    dense = True
+
     def __init__(self, dropout: float = 0.0, chunk: int | None = None, causal: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.dropout = checks.rate("dropout", dropout)
@@ -65,9 +67,9 @@ class Softmax(Kernel):
             return attend(q, k, v, self._seen(q, k, mask), bias)
         return chunked_attention(q, k, v, mask, chunk, self.causal)
 
-    def _seen(self, q, k, mask):
-        """`mask` without what is later than each token."""
-        return both(mask, past(ops.shape(q)[-2], ops.shape(k)[-2]) if self.causal else None)
+    def _seen(self, q, k, mask, first=0):
+        """`mask` without what is later than each token, the first one being token `first`."""
+        return both(mask, past(ops.shape(q)[-2], ops.shape(k)[-2], first) if self.causal else None)
 
     def _chunk(self, tokens, keys) -> int | None:
         if tokens is None or keys is None or (self.chunk is None and tokens * keys <= WHOLE**2):
@@ -76,10 +78,22 @@ class Softmax(Kernel):
         return chunk if chunk < tokens else None
 
     def _dropped(self, q, k, v, mask, bias):
-        s = scores(promote(q), promote(k))  # (..., heads, n, keys)
-        weights = masked_softmax(s if bias is None else s + bias, self._seen(q, k, mask))
+        weights = self._weights(q, k, mask, bias)
         weights = self.drop(ops.cast(weights, self.compute_dtype), training=True)
         return ops.matmul(weights, ops.cast(v, self.compute_dtype))
 
+    def _weights(self, q, k, mask, bias, first=0):
+        s = scores(promote(q), promote(k))  # (..., heads, n, keys)
+        return masked_softmax(s if bias is None else s + bias, self._seen(q, k, mask, first))
+
+    def factors(self, q, k, mask=None, bias=None, rows=slice(None)):
+        q, bias, first = chosen(q, bias, rows)
+        return {"weights": self._weights(q, k, None if mask is None else ops.expand_dims(mask, -2), bias, first)}
+
     def multiply_adds(self, q_shape, k_shape, v_shape):
         return 2 * math.prod(q_shape) * k_shape[-2]
+
+
+def chosen(q, bias, rows: slice):
+    """The queries `rows`, their part of a bias, and which query is the first of them."""
+    return q[..., rows, :], None if bias is None else bias[..., rows, :], rows.indices(q.shape[-2])[0]

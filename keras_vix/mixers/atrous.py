@@ -11,6 +11,7 @@ from ..ops.grids import relative_index
 from ..ops.heads import merge_heads, split_heads
 from ..ops.precision import promote
 from .attention import build_projections, check_kernel, check_mask, takes
+from .maps import MapPart, convolution_parts
 from .partition import ShiftedWindow
 from .window import fit_window
 
@@ -140,13 +141,17 @@ class AtrousAttention(Layer):
         q, k, v = (part.split(self._map(t), self.num_heads) for t in (q, k, v))
         if self.prefix:
             k, v = self._beside(k, k_front, part), self._beside(v, v_front, part)
-        optional = {}
+        return part.reverse(self.kernel(q, k, v, **self._optional(place, mask)))
+
+    def _optional(self, place, mask) -> dict:
+        """The mask and the bias of the windows of one rate, where there are any."""
+        part, optional = self.partitions[place], {}
         if (seen := self._seen(part, mask)) is not None:
             optional["mask"] = seen
         if self.relative_bias:
             bias = ops.transpose(ops.take(self.biases[place], relative_index(part.window), axis=0), (2, 0, 1))
             optional["bias"] = ops.pad(bias, ((0, 0), (0, 0), (0, self.prefix)))[None]
-        return part.reverse(self.kernel(q, k, v, **optional))
+        return optional
 
     def _map(self, x):
         """Tokens `(batch, prefix + n, channels)` to the map `(batch, rows, columns, channels)` of those not in front."""
@@ -178,14 +183,61 @@ class AtrousAttention(Layer):
             return rates[0]
         if not self.gate:
             return sum(rates[1:], rates[0]) / len(rates)
-        weights = ops.cast(ops.softmax(promote(self.chooser(self._map(x))), axis=-1), self.compute_dtype)
+        weights = ops.cast(self._gates(x), self.compute_dtype)
         return sum(weights[..., place : place + 1] * y for place, y in enumerate(rates))
+
+    def _gates(self, x):
+        """Weights of the rates, `(batch, rows, columns, rates)`."""
+        return ops.softmax(promote(self.chooser(self._map(x))), axis=-1)
 
     def _front(self, q, k, v, mask):
         """Exact attention of the tokens in front to all tokens: `(batch, prefix, inner)`."""
         q, k, v = (split_heads(t, self.num_heads) for t in (q[:, : self.prefix], k, v))
-        kernel = self.kernel if self.exact is None else self.exact
-        return merge_heads(kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1)))
+        return merge_heads(self._front_kernel(q, k, v, mask=None if mask is None else ops.expand_dims(mask, 1)))
+
+    @property
+    def _front_kernel(self):
+        return self.kernel if self.exact is None else self.exact
+
+    def map_parts(self, x, mask=None) -> list[MapPart]:
+        """What the map of a call is made of, in inference: windows of each rate, with their gates, and tokens in front."""
+        mask = check_mask(mask, x.shape[1])
+        q, k = self.query(x), self.key(x)
+        gates = None
+        if len(self.rates) > 1:
+            shape = (len(x), x.shape[1] - self.prefix, len(self.rates))
+            gates = ops.reshape(self._gates(x), shape) if self.gate else ops.full(shape, 1 / len(self.rates))
+            gates = ops.pad(gates, ((0, 0), (self.prefix, 0), (0, 0)))
+        parts = []
+        for place in range(len(self.rates)):
+            parts += self._rate_parts(place, q, k, mask, None if gates is None else gates[..., place])
+        if self.prefix:
+            parts.append(self._front_part(q, k, mask))
+        return parts
+
+    def _rate_parts(self, place, q, k, mask, gate):
+        part, tokens, batch = self.partitions[place], q.shape[1], len(q)
+        near = part.split(self._map(k), self.num_heads)
+        near = self._beside(near, k[:, : self.prefix], part) if self.prefix else near
+        q, optional = part.split(self._map(q), self.num_heads), self._optional(place, mask)
+        queries = part.places()
+        queries = np.where(queries < 0, -1, queries + self.prefix)
+        front = np.broadcast_to(np.arange(self.prefix), (part.windows, self.prefix))
+
+        def make(rows):
+            return self.kernel.factors(q, near, rows=rows, **optional)
+
+        places = queries, np.concatenate([queries, front], axis=1)
+        beside = convolution_parts(self.kernel, queries, tokens, batch, mask, gate)
+        beside = [one._replace(name=f"{part.name}_{one.name}") for one in beside]
+        return [MapPart(part.name, make, (self.num_heads, tokens, tokens), *places, gate=gate), *beside]
+
+    def _front_part(self, q, k, mask):
+        tokens = k.shape[1]
+        q, k = (split_heads(t, self.num_heads) for t in (q[:, : self.prefix], k))
+        weights = self._front_kernel.factors(q, k, mask=None if mask is None else ops.expand_dims(mask, 1))["weights"]
+        places = np.arange(self.prefix)[None], np.arange(tokens)[None]
+        return MapPart("front", lambda rows: {"weights": ops.expand_dims(weights, 1)}, (self.num_heads, tokens, tokens), *places)
 
     def compute_output_shape(self, x_shape):
         return x_shape

@@ -4,12 +4,14 @@ import inspect
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from .. import checks
 from ..base import Layer, register
 from ..kernels import Kernel, Softmax
 from ..ops.heads import merge_heads, split_heads
+from .maps import MapPart, convolution_parts
 
 
 @register
@@ -127,6 +129,22 @@ class Attention(Layer):
         if self.rope is not None:
             q, k = self.rope(q), self.rope(k)
         return q, k, v
+
+    def map_parts(self, query, value=None, key=None, mask=None, projection=None) -> list[MapPart]:
+        """What the map of a call with these arguments is made of, in inference."""
+        value = query if value is None else value
+        key = value if key is None else key
+        mask = check_mask(mask, key.shape[1])
+        q, k, _ = self.project(query, value, key, mask, mask if query is key else None)
+        shared = {} if projection is None else {"projection": projection}
+        heads_mask = None if mask is None else ops.expand_dims(mask, 1)
+        tokens, keys = q.shape[-2], k.shape[-2]
+
+        def make(rows):
+            return self.kernel.factors(q, k, mask=heads_mask, rows=rows, **shared)
+
+        beside = convolution_parts(self.kernel, np.arange(keys)[None], keys, len(k), mask)
+        return [MapPart("attention", make, (self.num_heads, tokens, keys), dense=self.kernel.dense), *beside]
 
     def _projected(self, query, key, value, mask, own, shared):
         q, k, v = self.project(query, value, key, mask, own)

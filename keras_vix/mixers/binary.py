@@ -13,6 +13,7 @@ from ..ops.heads import merge_heads, split_heads
 from ..ops.precision import promote
 from ..primitives.binary import BinaryProjection, RPReLU, BinarySign, check_grid, make_affine
 from ..primitives.norms import make_norm
+from .maps import MapPart
 
 
 @register
@@ -93,15 +94,33 @@ class BinaryAttention(Layer):
         return tokens if self.kv_reduction == 1 else tokens // self.kv_reduction**2
 
     def call(self, x, training=None):
-        query = self.query(x, training=training)
-        few = x if self.kv_reduction == 1 else self.reduced(self._means(x), training=training)
-        key, value = self.key(few, training=training), self.value(few, training=training)
-        q, k, v = (split_heads(sign(y), self.num_heads) for sign, y in zip(self.signs, (query, key, value)))
-        p = binary_probabilities(masked_softmax(scores(promote(q), promote(k))), self.step)
-        context = merge_heads(ops.matmul(ops.cast(p, v.dtype), v))
+        query, key, value = self._projected(x, training)
+        q, k, v = self._signs(query, key, value)
+        context = merge_heads(ops.matmul(ops.cast(self._probabilities(q, k), v.dtype), v))
         out = self.activation(self.batch_norm(context, training=training) + query + self._repeated(key + value))
         out = self.out(out, training=training)
         return out if self.affine is None else self.affine(out)
+
+    def _projected(self, x, training=None):
+        """Queries, keys and values: `(batch, n, dim)`, twice `(batch, keys, dim)`."""
+        query = self.query(x, training=training)
+        few = x if self.kv_reduction == 1 else self.reduced(self._means(x), training=training)
+        return query, self.key(few, training=training), self.value(few, training=training)
+
+    def _signs(self, query, key, value):
+        return (split_heads(sign(y), self.num_heads) for sign, y in zip(self.signs, (query, key, value)))
+
+    def _probabilities(self, q, k):
+        return binary_probabilities(masked_softmax(scores(promote(q), promote(k))), self.step)
+
+    def map_parts(self, x) -> list[MapPart]:
+        """What the map of a call is made of, in inference: probabilities of 0 or a step; keys are those of the coarse grid."""
+        q, k, _ = self._signs(*self._projected(x))
+
+        def make(rows):
+            return {"weights": self._probabilities(q[..., rows, :], k)}
+
+        return [MapPart("attention", make, (self.num_heads, q.shape[-2], k.shape[-2]), dense=True)]
 
     def _means(self, x):
         """Tokens of the coarse grid: `(batch, n, dim) -> (batch, n / kv_reduction**2, dim)`."""

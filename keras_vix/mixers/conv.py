@@ -82,16 +82,26 @@ class ConvAttention(Layer):
         return rows * columns
 
     def call(self, x, mask=None, training=None):
+        x, mask = self._present(x, mask)
+        return self.attention(*self._surroundings(x, mask, training), mask=mask, training=training)
+
+    def _present(self, x, mask):
+        """Tokens, 0 where they do not take part, and their mask."""
         mask = check_mask(mask, x.shape[1])
         if mask is not None:
             if self.kv_stride > 1:
                 raise ValueError(f"A mask of tokens is none of keys with a stride. Received: a mask, kv_stride={self.kv_stride}.")
             x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
-        return self.attention(*self._surroundings(x, mask, training), mask=mask, training=training)
+        return x, mask
 
     def project(self, x):
         """As `Attention.project`, of tokens that all take part."""
         return self.attention.project(*self._surroundings(x))
+
+    def map_parts(self, x, mask=None):
+        """As `Attention.map_parts`; with a stride the keys are those of the smaller grid."""
+        x, mask = self._present(x, mask)
+        return self.attention.map_parts(*self._surroundings(x, mask), mask=mask)
 
     def _surroundings(self, x, mask=None, training=None):
         """Tokens that have seen their neighbours: those of the queries, and those of keys and values."""

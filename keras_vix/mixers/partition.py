@@ -51,11 +51,12 @@ class ShiftedWindow(Layer):
         self.padded = tuple(size + b + a for size, b, a in zip(self.grid, before, after))
         self.windows = int(np.prod([size // w for size, w in zip(self.padded, self.window)]))
         self.allowed = grids.shift_mask(self.padded, self.window, self.shift) if rolled else None
-        self.valid = self._valid(rolled) if self.padded != self.grid else None
+        self.valid = self.places() >= 0 if self.padded != self.grid else None
 
-    def _valid(self, rolled):
-        table = np.pad(np.ones(self.grid, bool), self.padding)
-        if rolled:
+    def places(self) -> np.ndarray:
+        """Which token of the grid, row by row, each window token is, -1 for padding: `(windows, window tokens)`."""
+        table = np.pad(np.arange(self.grid[0] * self.grid[1]).reshape(self.grid), self.padding, constant_values=-1)
+        if self.roll and any(self.shift):
             table = np.roll(table, [-s for s in self.shift], axis=(0, 1))
         return grids.window_view(table, self.window, self.rate)
 

@@ -12,6 +12,7 @@ from ..ops.grids import neighbours, relative_index
 from ..ops.heads import split_heads
 from ..ops.precision import promote
 from .attention import build_projections, check_kernel, check_mask, takes
+from .maps import MapPart, convolution_parts
 from .partition import ShiftedWindow
 
 MODES = ("block", "neighborhood")
@@ -128,18 +129,26 @@ class LocalWindowAttention2D(Layer):
 
     def call(self, x, mask=None):
         mask = check_mask(mask, x.shape[1])
-        if mask is not None and self.conv_size > 1:
-            x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
-        grids = ops.reshape(x, (-1, *self.grid, x.shape[-1]))
-        q, k = (conv(grids) for conv in self.surroundings) if self.conv_size > 1 else (grids, grids)
-        q, k, v = self.query(q), self.key(k), self.value(grids)
+        q, k, v = self._maps(x, mask)
         mixed = self._blocks(q, k, v, mask) if self.mode == "block" else self._neighborhoods(q, k, v, mask)
         tokens = self.grid[0] * self.grid[1]
         return self.drop(self.out(ops.reshape(mixed, (-1, tokens, self.num_heads * self.width))))
 
+    def _maps(self, x, mask):
+        """Queries, keys and values, each a map `(batch, rows, columns, inner)`."""
+        if mask is not None and self.conv_size > 1:
+            x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
+        grids = ops.reshape(x, (-1, *self.grid, x.shape[-1]))
+        q, k = (conv(grids) for conv in self.surroundings) if self.conv_size > 1 else (grids, grids)
+        return self.query(q), self.key(k), self.value(grids)
+
     def _blocks(self, q, k, v, mask):
         """Maps of `(batch, rows, columns, inner)` -> the same."""
         q, k, v = (self.partition.split(x, self.num_heads) for x in (q, k, v))
+        return self.partition.reverse(self.kernel(q, k, v, **self._optional(mask)))
+
+    def _optional(self, mask) -> dict:
+        """The mask and the bias of the windows, where there are any."""
         optional = {}
         if mask is not None:  # cut like the map; what pads the map is 0 too
             present = ops.reshape(ops.cast(mask, "float32"), (-1, *self.grid, 1))
@@ -148,7 +157,7 @@ class LocalWindowAttention2D(Layer):
             optional["mask"] = ops.convert_to_tensor(self.partition.valid[:, None, :])
         if (bias := self._block_bias()) is not None:
             optional["bias"] = bias
-        return self.partition.reverse(self.kernel(q, k, v, **optional))
+        return optional
 
     def _block_bias(self):
         """Relative bias and shift mask as one `(windows or 1, heads or 1, tokens, tokens)` summand, or `None`."""
@@ -163,18 +172,48 @@ class LocalWindowAttention2D(Layer):
 
     def _neighborhoods(self, q, k, v, mask):
         """Maps of `(batch, rows, columns, inner)` -> `(batch, tokens, inner)`, each query with the window round it."""
-        tokens = self.grid[0] * self.grid[1]
-        q, k, v = (split_heads(ops.reshape(x, (-1, tokens, x.shape[-1])), self.num_heads) for x in (q, k, v))
-        k, v = (ops.take(x, self.near, axis=2) for x in (k, v))  # (batch, heads, tokens, window tokens, width)
+        v = self._near(v)
+        weights, valid = self._near_weights(q, k, mask)
+        if mask is not None:
+            v = ops.where(valid[..., None], v, ops.zeros_like(v))
+        weights = self.kernel.drop(ops.cast(weights, self.compute_dtype))
+        return ops.transpose(ops.einsum("bhnw,bhnwd->bhnd", weights, v), (0, 2, 1, 3))
+
+    def _heads(self, x):
+        return split_heads(ops.reshape(x, (-1, self.grid[0] * self.grid[1], x.shape[-1])), self.num_heads)
+
+    def _near(self, x):
+        """The window round each token of a map: `(batch, heads, tokens, window tokens, width)`."""
+        return ops.take(self._heads(x), self.near, axis=2)
+
+    def _near_weights(self, q, k, mask):
+        """Weights of the window round each token, `(batch, heads, tokens, window tokens)`, and which of these take part."""
+        q, k = self._heads(q), self._near(k)
         s = ops.einsum("bhnd,bhnwd->bhnw", promote(q) * self.width**-0.5, promote(k))
         if self.relative_bias:
             s = s + ops.transpose(self.bias, (1, 0))[None, :, None, :]
         valid = ops.convert_to_tensor(self.valid)
         if mask is not None:
             valid = ops.logical_and(valid, ops.take(mask, self.near, axis=1)[:, None])
-            v = ops.where(valid[..., None], v, ops.zeros_like(v))
-        weights = self.kernel.drop(ops.cast(masked_softmax(s, valid), self.compute_dtype))
-        return ops.transpose(ops.einsum("bhnw,bhnwd->bhnd", weights, v), (0, 2, 1, 3))
+        return masked_softmax(s, valid), valid
+
+    def map_parts(self, x, mask=None) -> list[MapPart]:
+        """What the map of a call is made of, in inference: of windows side by side, or of one round each token."""
+        mask, tokens = check_mask(mask, x.shape[1]), x.shape[1]
+        q, k, _ = self._maps(x, mask)
+        shape = (self.num_heads, tokens, tokens)
+        if self.mode == "neighborhood":
+            weights = ops.expand_dims(ops.transpose(self._near_weights(q, k, mask)[0], (0, 2, 1, 3)), -2)
+            places = np.arange(tokens)[:, None], np.where(self.valid, self.near, -1)
+            return [MapPart("windows", lambda rows: {"weights": weights}, shape, *places)]
+        q, k = (self.partition.split(t, self.num_heads) for t in (q, k))
+        places, optional = self.partition.places(), self._optional(mask)
+
+        def make(rows):
+            return self.kernel.factors(q, k, rows=rows, **optional)
+
+        beside = convolution_parts(self.kernel, places, tokens, len(x), mask)
+        return [MapPart("windows", make, shape, places, places), *beside]
 
     def constants(self) -> int:
         """Entries of the index and mask tables that some published counts include among the parameters."""

@@ -120,7 +120,20 @@ def linear_attention(phi_q, phi_k, v, mask=None, epsilon: float = 0.0):
     if epsilon:
         out = out + epsilon * ops.sum(context, axis=-2, keepdims=True)
         norm = norm + epsilon * ops.sum(total, axis=-1, keepdims=True)
-    return out * ops.expand_dims(ops.reciprocal(ops.maximum(norm, TINY)), -1)
+    return out * ops.expand_dims(_inverse(norm), -1)
+
+
+def _inverse(norm):
+    return ops.reciprocal(ops.maximum(norm, TINY))
+
+
+def linear_factors(phi_q, phi_k, mask=None, epsilon: float = 0.0):
+    """What `linear_attention` multiplies the values by, as a product: `(..., n, m), (..., m, keys)`; arguments as there."""
+    phi_q, phi_k = (phi + epsilon if epsilon else phi for phi in (phi_q, phi_k))
+    if mask is not None:
+        phi_k = ops.where(ops.expand_dims(mask, -1), phi_k, 0.0)
+    norm = ops.matmul(phi_q, ops.expand_dims(ops.sum(phi_k, axis=-2), -1))
+    return phi_q * _inverse(norm), ops.swapaxes(phi_k, -1, -2)
 
 
 @ops.custom_gradient

@@ -64,10 +64,18 @@ class ClassAttention(Layer):
         self.built = True
 
     def call(self, token, x):
-        u = self.layer_norm(ops.concatenate([token, x], axis=1))
-        read = self.attention(u[:, :1], u if self.sees_itself else u[:, 1:])
+        read = self.attention(*self._seen(token, x))
         token = token + self.drop(read if self.scale is None else read * self.gamma)
         return self.ffn(token)
+
+    def _seen(self, token, x):
+        """The token that reads, and the tokens that it sees, normalised."""
+        u = self.layer_norm(ops.concatenate([token, x], axis=1))
+        return u[:, :1], u if self.sees_itself else u[:, 1:]
+
+    def map_parts(self, token, x):
+        """As `Attention.map_parts`, of one query; the keys are the token itself, where it sees itself, and those of `x`."""
+        return self.attention.map_parts(*self._seen(token, x))
 
     def compute_output_shape(self, token_shape, x_shape):
         return token_shape
@@ -152,11 +160,19 @@ class ClassAttentionPool(Layer):
         self.built = True
 
     def call(self, x):
+        return self.layer_norm(self._read(x, self.blocks)[:, 0])
+
+    def _read(self, x, blocks):
+        """The class token behind these blocks: `(batch, 1, dim)`."""
         token = ops.cast(ops.expand_dims(self.token, 0), x.dtype)
         token = ops.broadcast_to(token, (ops.shape(x)[0], 1, x.shape[-1]))
-        for block in self.blocks:
+        for block in blocks:
             token = block(token, x)
-        return self.layer_norm(token[:, 0])
+        return token
+
+    def map_parts(self, x, block: int):
+        """As `ClassAttention.map_parts`, of one of the blocks."""
+        return self.blocks[block].map_parts(self._read(x, self.blocks[:block]), x)
 
     def compute_output_shape(self, x_shape):
         return (x_shape[0], x_shape[-1])
