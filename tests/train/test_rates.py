@@ -35,7 +35,7 @@ def values(model):
 
 
 def batches(steps=STEPS, size=8):
-    x, y = keras_vix.data.load("digits", limit=steps * size).train
+    x, y = keras_vix.data.load("digits", limit=2 * steps * size).train  # of which some are kept for validation
     return [(x[i : i + size], y[i : i + size]) for i in range(0, steps * size, size)]
 
 
