@@ -14,6 +14,7 @@ import keras_vix
 from keras_vix.data import batches
 from keras_vix.interop import transfer
 from keras_vix.interpret import attention_maps, on_grid, plot_attention, plot_maps, rollout
+from keras_vix.zoo.count import trainable_parameters
 
 IMAGES = pathlib.Path(__file__).parent / "images"
 MODELS = {
@@ -50,12 +51,12 @@ def main() -> None:
     options.add_argument("--reuse", action="store_true", help="draw the models that are there")
     asked = options.parse_args()
     data = keras_vix.data.load(asked.dataset, validation=0.0, limit=SETS[asked.dataset][3], seed=asked.seed)
-    print("| kernel | accuracy on the test images | parameters |\n|:---|---:|---:|", flush=True)
+    print("| kernel | accuracy on the test images | trained parameters |\n|:---|---:|---:|", flush=True)
     models = {}
     for name in MODELS:
         models[name] = model = trained(name, data, asked)
         accuracy = model.evaluate(*data.test, batch_size=256, verbose=0, return_dict=True)["accuracy"]
-        print(f"| {name} | {accuracy:.4f} | {model.count_params():,} |", flush=True)
+        print(f"| {name} | {accuracy:.4f} | {trainable_parameters(model):,} |", flush=True)
     draw(asked.dataset, models, *examples(models, data.test))
 
 

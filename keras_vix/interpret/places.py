@@ -149,7 +149,8 @@ def check_images(model: keras.Model, images: Any, batch_size: int) -> Any:
 def values(model: keras.Model, tensors: Any, images: Any, batch_size: int) -> Iterator[Any]:
     """The values of a structure of the model's tensors in inference, batch after batch, as NumPy arrays."""
     inner = keras.Model(model.inputs[0], keras.tree.flatten(tensors))
-    inner.compile(jit_compile=keras.config.backend() == "jax")  # what makes a graph there takes long elsewhere
+    jax = keras.config.backend() == "jax"  # a graph is worth its making there; elsewhere these few passes are quicker without
+    inner.compile(run_eagerly=not jax, jit_compile=jax)
     for start in range(0, len(images), batch_size):
         found = inner.predict_on_batch(np.asarray(images[start : start + batch_size], "float32"))
         yield keras.tree.pack_sequence_as(tensors, keras.tree.flatten(found))  # a list of one comes back bare

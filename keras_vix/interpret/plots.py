@@ -12,20 +12,21 @@ from .maps import attention_maps, on_grid
 from .places import check_images, places
 from .rollout import rollout
 
-PANEL, BAR, EDGE = 1.05, 0.75, 0.25  # inches: of a picture, of the colour bar, of a line of words
+PANEL, BAR, EDGE = 1.05, 0.45, 0.22  # inches: of a picture, of the bars below, of a line of words
 INK, MUTED = "#1f2933", "#5f6b7a"
 STYLE = {
     "font.size": 8.5, "font.sans-serif": ["DejaVu Sans"], "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 8.5,
-    "xtick.color": MUTED, "ytick.color": MUTED, "ytick.labelsize": 8, "text.parse_math": False, "figure.facecolor": "white",
+    "xtick.color": MUTED, "ytick.color": MUTED, "ytick.labelsize": 8, "xtick.labelsize": 8, "text.parse_math": False, "figure.facecolor": "white",
     "savefig.facecolor": "white",
 }  # fmt: skip
-# Light where there is much, for maps without a sign; orange and violet for those with one. Both can be told apart by everybody.
-PLAIN, SIGNED = "inferno", "PuOr_r"
+# Black where there is nothing, as much of a digit is; orange above 0 and blue below it. Everybody can tell them apart.
+PLAIN, SIGNED = "inferno", ("#8fd0ff", "#2f7fc1", "#0d2f52", "#000000", "#5c2b00", "#c96a12", "#ffc77d")
+LEAST = 0.05  # of the largest value: what lies less far below 0 is shown as 0
 UNIT = "attention, as a multiple of the mean"
 MODES = ("heads", "blocks")
 
 
-def overlay(image: Any, heat: Any, title: str = "", strength: float = 0.6, unit: str = "attention", width: float = 3.6) -> Any:
+def overlay(image: Any, heat: Any, title: str = "", strength: float = 0.7, unit: str = "attention", width: float = 3.6) -> Any:
     """An image, and beside it the same image in grey with a map as heat over it: a matplotlib figure.
 
     Args:
@@ -33,14 +34,14 @@ def overlay(image: Any, heat: Any, title: str = "", strength: float = 0.6, unit:
         heat: `(rows, columns)`, smoothed up to the image's size (bilinear); such as `on_grid` gives.
         title: above the figure.
         strength: how much of the heat covers the image, from 0 to 1.
-        unit: beside the colour bar.
+        unit: below the colour bar.
         width: of the figure in inches.
 
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: shapes that are no image and no map.
     """
-    scale = (width - BAR) / (2 * PANEL)
+    scale = width / (2 * PANEL)
     return plot_maps([image], {"": np.asarray(heat)[None]}, title=title, strength=strength, unit=unit, scale=scale)
 
 
@@ -49,20 +50,20 @@ def plot_maps(
     maps: Mapping[str, Any],
     labels: Sequence[str] = (),
     title: str = "",
-    strength: float = 0.6,
+    strength: float = 0.7,
     unit: str = "attention",
     scale: float = 1.0,
 ) -> Any:
-    """Images in rows, and in columns maps over them, all on one scale of colours: a matplotlib figure.
+    """Images in rows, and in columns maps over them, each column on a scale of colours of its own: a matplotlib figure.
 
-    The scale ends at the 99th percentile of each map, the largest over all of them; what is beyond has its last colour. Maps that
-    go below 0 by more than a hundredth of that have a scale of two colours that meet at 0.
+    A scale ends at the 99th percentile of its maps; what is beyond has its last colour. Where maps go below 0 by more than a
+    twentieth of that, black is 0 and there are two colours.
 
     Args:
         images: `(images, height, width, channels)`, as for `overlay`.
         maps: by the title of their column, `(images, rows, columns)`, each on a grid of its own.
         labels: words beside each image.
-        title, strength, unit: as for `overlay`.
+        title, strength, unit: as for `overlay`; the unit stands below.
         scale: of the panels; 1 is 1.05 inches a side.
 
     Raises:
@@ -78,14 +79,14 @@ def plot_maps(
             )
     if not pictures or not maps:
         raise ValueError(f"An image and a map are needed. Received: {len(pictures)} images, {len(maps)} maps.")
-    norm, colours = scale_of(maps)
     rows, columns = len(pictures), 1 + len(maps)
     high, wide = pictures[0].shape[:2]
     side = PANEL * scale
     with style():
         named = any(maps)
-        figure = new_figure(columns * side + BAR, rows * side * high / wide + EDGE * (bool(named) + bool(title)) + 0.1)
+        figure = new_figure(columns * side + 0.1, rows * side * high / wide + EDGE * (1 + bool(named) + bool(title)) + BAR)
         panels = figure.subplots(rows, columns, squeeze=False)
+        scales = {name: scale_of(one) for name, one in maps.items()}
         for line, shown in enumerate(pictures):
             for column, name in enumerate(["", *maps]):
                 panel = panels[line, column]
@@ -95,14 +96,16 @@ def plot_maps(
                 panel.imshow(shown if not column else grey(shown), interpolation="nearest", cmap="gray", vmin=0, vmax=1)
                 if column:
                     panel.imshow(
-                        maps[name][line], cmap=colours, norm=norm, alpha=strength, interpolation="bilinear",
+                        maps[name][line], **scales[name], alpha=strength, interpolation="bilinear",
                         extent=(-0.5, shown.shape[1] - 0.5, shown.shape[0] - 0.5, -0.5),
                     )  # fmt: skip
                 if not line:
                     panel.set_title(name)
                 if not column and line < len(labels):
                     panel.set_ylabel(str(labels[line]), rotation=0, ha="right", va="center")
-        draw_bar(figure, panels, norm, colours, unit)
+        for column, name in enumerate(maps, 1):
+            draw_bar(figure, panels[:, column], scales[name])
+        figure.supxlabel(unit, fontsize=STYLE["font.size"], color=INK)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
@@ -116,7 +119,7 @@ def plot_attention(
     query: int | str | None = None,
     labels: Sequence[str] = (),
     title: str = "",
-    strength: float = 0.6,
+    strength: float = 0.7,
     batch_size: int = 16,
 ) -> Any:
     """What a model looks at: images in rows; in columns the heads of one block, or all blocks and what reaches through them.
@@ -156,26 +159,25 @@ def plot_attention(
     return plot_maps(images, shown, labels, title, strength, UNIT)
 
 
-def scale_of(maps: Mapping[str, np.ndarray]) -> tuple[Any, str]:
-    """From values to the scale of colours, and its name."""
-    from matplotlib.colors import Normalize
+def scale_of(maps: np.ndarray) -> dict:
+    """From values to colours: `norm` and `cmap`."""
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-    low = min(float(np.percentile(one, 1)) for one in maps.values())
-    high = max(float(np.percentile(np.abs(one), 99)) for one in maps.values()) or 1.0
-    if low < -0.01 * high:
-        return Normalize(-high, high), SIGNED
-    return Normalize(0.0, high), PLAIN
+    high = float(np.percentile(np.abs(maps), 99)) or 1.0
+    if np.percentile(maps, 1) < -LEAST * high:
+        return {"norm": Normalize(-high, high), "cmap": LinearSegmentedColormap.from_list("signed", SIGNED)}
+    return {"norm": Normalize(0.0, high), "cmap": PLAIN}
 
 
-def draw_bar(figure: Any, panels: Any, norm: Any, colours: str, unit: str) -> None:
-    """The scale of colours beside all panels."""
+def draw_bar(figure: Any, panels: Any, scale: dict) -> None:
+    """The scale of colours below the panels of a column."""
     from matplotlib.cm import ScalarMappable
+    from matplotlib.ticker import MaxNLocator
 
-    ends = "max" if norm.vmin >= 0 else "both"
-    bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, shrink=0.9, pad=0.02, aspect=25, extend=ends)
-    bar.set_label(unit)
+    shown = ScalarMappable(**scale)
+    bar = figure.colorbar(shown, ax=list(panels), location="bottom", fraction=0.05, pad=0.02, aspect=14, ticks=MaxNLocator(3))
     bar.outline.set_visible(False)
-    bar.ax.tick_params(length=2, width=0.6)
+    bar.ax.tick_params(length=2, width=0.6, pad=1)
 
 
 def picture(image: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from keras import ops
 
 from .. import checks
 from ..base import register
-from ..ops.dense import masked_softmax, outer
+from ..ops.dense import apart, masked_softmax, outer
 from ..ops.precision import promote
 from .base import Kernel
 from .softmax import chosen
@@ -39,7 +39,7 @@ class _Weighted(Kernel):
         seen = None if mask is None else ops.expand_dims(mask, -2)
         others = seen
         if not self.diagonal and tokens == keys > 1:
-            others = ops.logical_not(ops.eye(q.shape[-2], keys, first, dtype="bool"))
+            others = apart(q.shape[-2], keys, first)
             others = others if seen is None else ops.logical_and(others, seen)
         weights = self.after(masked_softmax(s, others))
         if seen is not None:  # a mixing with a bias gives weight to every key

@@ -23,6 +23,11 @@ def past(tokens: int, keys: int, first=0):
     return ops.arange(keys) <= ops.expand_dims(first + ops.arange(tokens), -1)
 
 
+def apart(tokens: int, keys: int, first=0):
+    """Which keys are not those of the tokens `first, first + 1, ...` themselves: booleans `(tokens, keys)`."""
+    return ops.arange(keys) != ops.expand_dims(first + ops.arange(tokens), -1)
+
+
 def both(mask, other):
     """The mask of what two masks let through; either may be `None`, which lets everything through."""
     if mask is None or other is None:
