@@ -93,7 +93,7 @@ def before_training(unit: Unit, model: Any, data: Any, recipe: Recipe) -> dict[s
         teacher = weights.source(unit.start, data.facts)
         begin = time.perf_counter()
         history = distill_attention(
-            model, teacher, data.train.x, epochs=unit.distill_epochs, batch_size=recipe.batch_size, seed=unit.seed, verbose=0
+            model, teacher, data.train.x, epochs=unit.distill_epochs, batch_size=recipe.batch_size, verbose=0
         )
         found |= {"distill_seconds": time.perf_counter() - begin, "distill_error": float(history.history["loss"][-1])}
         found |= {"distilled_accuracy": accuracy_of(model, data, recipe)}
