@@ -8,6 +8,6 @@ from .train import CheckpointError, build, describe, load
 from .zoo import list_models
 
 __all__ = [
-    "CheckpointError", "__version__", "attention_maps", "build", "callbacks", "data", "describe", "features", "interop", "interpret",
-    "layers", "list_models", "load", "load_pretrained", "swap_mixer", "train",
+    "CheckpointError", "__version__", "attention_maps", "build", "callbacks", "data", "describe", "features", "interop",
+    "interpret", "layers", "list_models", "load", "load_pretrained", "swap_mixer", "train",
 ]  # fmt: skip
