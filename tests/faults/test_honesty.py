@@ -1,7 +1,7 @@
 """The rules of an honest table that need processes and a quiet machine (`make test-faults`)."""
 
 import importlib.util
-import statistics
+import sys
 
 import pytest
 
@@ -17,7 +17,7 @@ BACKEND = "jax" if importlib.util.find_spec("jax") else None  # starts in half t
 
 def units():
     """Three models for some seconds each."""
-    return [unit.Unit(preset, epochs=6, backend=BACKEND, overrides={"depth": 2}) for preset in PRESETS]
+    return [unit.Unit(preset, epochs=4, backend=BACKEND, overrides={"depth": 2}) for preset in PRESETS]
 
 
 def medians(rows, key="median_step_seconds"):
@@ -26,15 +26,28 @@ def medians(rows, key="median_step_seconds"):
     return {row["preset"]: row[key] for row in rows}
 
 
+# The child without its passes from images to logits, which take as long as the training.
+COMMAND = [sys.executable, "-c", """
+import sys
+from keras_vix.bench import child, measure
+measure.inference_figures = lambda model, recipe: {}
+sys.exit(child.main(sys.argv[1:]))
+"""]
+
+
 def test_b4_the_order_of_the_rows_changes_no_time(tmp_path):
-    """A, B, C and C, B, A in turn, three times each: medians within 10 %."""
-    found = {1: [], -1: []}
-    for turn in range(3):
+    """A, B, C and C, B, A in turn, twice: the least medians within 10 %. What else a machine does only adds to a time, so that
+    a busy one gets a third turn and a fourth; what an order does to a row, it does each time."""
+    least = {1: {}, -1: {}}
+    for turn in range(4):
         for order in (1, -1):
-            found[order].append(medians(runner.run(units()[::order], tmp_path / f"{turn}{order}")))
-    for preset in PRESETS:
-        there, back = (statistics.median(one[preset] for one in found[order]) for order in (1, -1))
-        assert there == pytest.approx(back, rel=0.10), preset
+            rows = runner.run(units()[::order], tmp_path / f"{turn}{order}", command=COMMAND)
+            for preset, seconds in medians(rows).items():
+                least[order][preset] = min(seconds, least[order].get(preset, seconds))
+        apart = {preset: least[-1][preset] / least[1][preset] for preset in PRESETS}
+        if turn and all(0.9 <= ratio <= 1 / 0.9 for ratio in apart.values()):
+            return
+    pytest.fail(f"{apart}")
 
 
 def test_b9_a_run_again_agrees_or_says_that_it_is_noisy(tmp_path):
