@@ -7,6 +7,6 @@ from .train import CheckpointError, build, describe, load
 from .zoo import list_models
 
 __all__ = [
-    "CheckpointError", "__version__", "attention_maps", "build", "callbacks", "data", "describe", "features", "interop", "interpret",
-    "layers", "list_models", "load", "train",
+    "CheckpointError", "__version__", "attention_maps", "build", "callbacks", "data", "describe", "features", "interop",
+    "interpret", "layers", "list_models", "load", "train",
 ]  # fmt: skip

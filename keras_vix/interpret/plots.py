@@ -12,7 +12,8 @@ from .maps import attention_maps, on_grid
 from .places import check_images, places
 from .rollout import rollout
 
-PANEL, GAP, BAR, EDGE = 1.05, 0.07, 0.5, 0.22  # inches: of a picture, between two, of the bars below, of a line of words
+# Inches: of a picture, between two, of the bars below, of a line of words.
+PANEL, GAP, BAR, EDGE = 1.05, 0.07, 0.5, 0.22
 INK, MUTED = "#1f2933", "#5f6b7a"
 STYLE = {
     "font.size": 8.5, "font.sans-serif": ["DejaVu Sans"], "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 8.5,
