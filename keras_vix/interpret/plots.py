@@ -12,7 +12,8 @@ from .maps import attention_maps, on_grid
 from .places import check_images, places
 from .rollout import rollout
 
-PANEL, BAR, EDGE = 1.05, 0.45, 0.22  # inches: of a picture, of the bars below, of a line of words
+# Inches: of a picture, between two, of the bars below, of a line of words.
+PANEL, GAP, BAR, EDGE = 1.05, 0.07, 0.5, 0.22
 INK, MUTED = "#1f2933", "#5f6b7a"
 STYLE = {
     "font.size": 8.5, "font.sans-serif": ["DejaVu Sans"], "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 8.5,
@@ -41,7 +42,7 @@ def overlay(image: Any, heat: Any, title: str = "", strength: float = 0.7, unit:
         ImportError: matplotlib is not installed.
         ValueError: shapes that are no image and no map.
     """
-    scale = width / (2 * PANEL)
+    scale = (width - 3 * GAP) / (2 * PANEL)
     return plot_maps([image], {"": np.asarray(heat)[None]}, title=title, strength=strength, unit=unit, scale=scale)
 
 
@@ -81,15 +82,20 @@ def plot_maps(
         raise ValueError(f"An image and a map are needed. Received: {len(pictures)} images, {len(maps)} maps.")
     rows, columns = len(pictures), 1 + len(maps)
     high, wide = pictures[0].shape[:2]
-    side = PANEL * scale
+    side, tall = PANEL * scale, PANEL * scale * high / wide
+    left, top = EDGE + GAP if len(labels) else GAP, GAP + EDGE * (any(maps) + bool(title))
+    width, height = left + columns * (side + GAP), top + rows * (tall + GAP) + BAR
     with style():
-        named = any(maps)
-        figure = new_figure(columns * side + 0.1, rows * side * high / wide + EDGE * (1 + bool(named) + bool(title)) + BAR)
-        panels = figure.subplots(rows, columns, squeeze=False)
+        figure = new_figure(width, height)
+
+        def panel_at(line, column, inset=0.0, drop=0.0, thick=tall):
+            x, y = left + column * (side + GAP) + inset, height - top - line * (tall + GAP) - drop - thick
+            return figure.add_axes((x / width, y / height, (side - 2 * inset) / width, thick / height))
+
         scales = {name: scale_of(one) for name, one in maps.items()}
         for line, shown in enumerate(pictures):
             for column, name in enumerate(["", *maps]):
-                panel = panels[line, column]
+                panel = panel_at(line, column)
                 panel.set(xticks=[], yticks=[])
                 for spine in panel.spines.values():
                     spine.set_visible(False)
@@ -100,14 +106,14 @@ def plot_maps(
                         extent=(-0.5, shown.shape[1] - 0.5, shown.shape[0] - 0.5, -0.5),
                     )  # fmt: skip
                 if not line:
-                    panel.set_title(name)
+                    panel.set_title(name, pad=3)
                 if not column and line < len(labels):
                     panel.set_ylabel(str(labels[line]), rotation=0, ha="right", va="center")
         for column, name in enumerate(maps, 1):
-            draw_bar(figure, panels[:, column], scales[name])
-        figure.supxlabel(unit, fontsize=STYLE["font.size"], color=INK)
+            draw_bar(figure, panel_at(rows, column, 0.1 * side, 0.02, 0.07), scales[name])
+        figure.supxlabel(unit, x=(left + (columns + 1) * (side + GAP) / 2) / width, y=0.03 / height, fontsize=STYLE["font.size"])
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+            figure.suptitle(title, x=GAP / width, y=1 - 0.04 / height, ha="left", va="top", fontweight="bold", fontsize=9)
     return figure
 
 
@@ -169,13 +175,12 @@ def scale_of(maps: np.ndarray) -> dict:
     return {"norm": Normalize(0.0, high), "cmap": PLAIN}
 
 
-def draw_bar(figure: Any, panels: Any, scale: dict) -> None:
-    """The scale of colours below the panels of a column."""
+def draw_bar(figure: Any, panel: Any, scale: dict) -> None:
+    """A scale of colours."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.ticker import MaxNLocator
 
-    shown = ScalarMappable(**scale)
-    bar = figure.colorbar(shown, ax=list(panels), location="bottom", fraction=0.05, pad=0.02, aspect=14, ticks=MaxNLocator(3))
+    bar = figure.colorbar(ScalarMappable(**scale), cax=panel, orientation="horizontal", ticks=MaxNLocator(3))
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, width=0.6, pad=1)
 
@@ -205,9 +210,8 @@ def new_figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=150)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
     return figure
 
 
