@@ -17,8 +17,8 @@ PANEL, GAP, BAR, EDGE = 1.05, 0.07, 0.5, 0.22
 INK, MUTED = "#1f2933", "#5f6b7a"
 STYLE = {
     "font.size": 8.5, "font.sans-serif": ["DejaVu Sans"], "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 8.5,
-    "xtick.color": MUTED, "ytick.color": MUTED, "ytick.labelsize": 8, "xtick.labelsize": 8, "text.parse_math": False, "figure.facecolor": "white",
-    "savefig.facecolor": "white",
+    "xtick.color": MUTED, "ytick.color": MUTED, "ytick.labelsize": 8, "xtick.labelsize": 8, "text.parse_math": False,
+    "figure.facecolor": "white", "savefig.facecolor": "white",
 }  # fmt: skip
 # Black where there is nothing, as much of a digit is; orange above 0 and blue below it. Everybody can tell them apart.
 PLAIN, SIGNED = "inferno", ("#8fd0ff", "#2f7fc1", "#0d2f52", "#000000", "#5c2b00", "#c96a12", "#ffc77d")
