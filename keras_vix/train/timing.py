@@ -30,7 +30,7 @@ def median(values: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-NOISY = 0.2  # of a spread: above it a median says little
+NOISY = 0.1  # of a spread: above it the same run again may have a median more than 5 % away
 
 
 def spread(seconds: Sequence[float]) -> float | None:

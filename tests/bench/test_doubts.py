@@ -17,7 +17,7 @@ def test_a_clean_table_raises_no_doubt():
     [
         ({"busy_at_start": True}, "Noisy times", "using the machine when these rows started: a."),
         ({"slow_epochs": [3]}, "Noisy times", "twice the median: a."),
-        ({"step_spread": 0.21}, "Noisy times", "more than 20% of their median (marked ?): a."),
+        ({"step_spread": 0.11}, "Noisy times", "more than 10% of their median (marked ?): a."),
         ({"retried": True}, "Half the batch", "in no mean and no ranking: a."),
         ({"test_accuracy": 0.12}, "No better than chance", "that of guessing: a."),
     ],

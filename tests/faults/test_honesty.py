@@ -26,11 +26,13 @@ def medians(rows, key="median_step_seconds"):
     return {row["preset"]: row[key] for row in rows}
 
 
-# The child without its passes from images to logits, which take as long as the training.
+# The child without its figures of the finished model, which take longer than the training.
 COMMAND = [sys.executable, "-c", """
 import sys
 from keras_vix.bench import child, measure
 measure.inference_figures = lambda model, recipe: {}
+measure.final_figures = lambda model, data, recipe: {}
+measure.kernel_error = lambda model, images: None
 sys.exit(child.main(sys.argv[1:]))
 """]
 
@@ -51,14 +53,17 @@ def test_b4_the_order_of_the_rows_changes_no_time(tmp_path):
 
 
 def test_b9_a_run_again_agrees_or_says_that_it_is_noisy(tmp_path):
-    rows = [runner.run(units()[:1], tmp_path / str(turn))[0] for turn in range(2)]
+    rows = [runner.run(units()[:1], tmp_path / str(turn), command=COMMAND)[0] for turn in range(2)]
     first, second = (row["median_step_seconds"] for row in rows)
     noisy = any(row["step_spread"] > NOISY or row["busy_at_start"] for row in rows)
     assert noisy or first == pytest.approx(second, rel=0.05)
 
 
 def test_b3_a_row_agrees_with_an_outside_stop_watch():
-    """Epochs as the progress tells them, on a clock of its own: the sum of the row's epochs within 2 %."""
+    """Epochs as the progress tells them, on a clock of its own: the sum of the row's epochs within 2 %.
+
+    From the end of the second on: after the first, and outside of it, the peak of memory is begun anew.
+    """
     import time
 
     moments = []
@@ -66,5 +71,5 @@ def test_b3_a_row_agrees_with_an_outside_stop_watch():
     row = child.row_of(one, lambda event: moments.append((event["event"], time.monotonic_ns() / 1e9)))
     laps = [moment for event, moment in moments if event == "epoch"]
     assert row["status"] == "done"
-    ours = sum(epoch["total_seconds"] for epoch in row["epoch_times"][1:])
-    assert ours == pytest.approx(laps[-1] - laps[0], rel=0.02)
+    ours = sum(epoch["total_seconds"] for epoch in row["epoch_times"][2:])
+    assert ours == pytest.approx(laps[-1] - laps[1], rel=0.02)
