@@ -331,7 +331,8 @@ class Choice:
                     mixing.assign(np.eye(*mixing.shape))
 
     def _words(self) -> str:
-        name = getattr(self.kernel, "__name__", None)
+        known = {cls: name for name, cls in KERNELS.items()}
+        name = repr(known[self.kernel]) if self.kernel in known else getattr(self.kernel, "__name__", None)
         return f"kernel={name}" + (f", mixer={self.mixer!r}" if self.mixer else "")
 
 

@@ -57,7 +57,7 @@ class Layerwise:
         weights = named(variables)
         for pattern in (*dict(self.rates), *self.new):
             if not matching(weights, [pattern]):
-                near = checks.near(pattern, weights)
+                near = checks.near(pattern, weights, such_as(weights))
                 raise ValueError(f"A pattern must match the role of a weight. Received: {pattern!r}.{near}")
         super().build(variables)
         fresh = matching(weights, self.new)
@@ -137,7 +137,7 @@ def layer_rates(
     for pattern in patterns("new", new):
         found = matching(everything, [pattern])
         if not found:
-            near = checks.near(pattern, everything)
+            near = checks.near(pattern, everything, such_as(everything))
             raise ValueError(f"`new` must name weights of the model. Received: {pattern!r}.{near}")
         chosen |= {id(everything[role]) for role in found}
     fresh = [role for role, weight in weights.items() if id(weight) in chosen]
@@ -167,6 +167,12 @@ def depths(names: Iterable[str]) -> dict[str, int]:
 def decays(weight: Any) -> bool:
     """Whether weight decay has a use for this variable."""
     return len(weight.shape) > 1 and not re.search("|".join(NO_DECAY), weight.name)
+
+
+def such_as(names: Iterable[str]) -> str:
+    """The end of a message: two roles of a model, which has hundreds."""
+    *_, low, high = ["", *names]
+    return f" Roles are such as {low!r} and {high!r}, patterns such as {high.split('/')[0] + '/*'!r}."
 
 
 def matching(names: Iterable[str], wanted: Iterable[str]) -> set[str]:
