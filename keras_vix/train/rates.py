@@ -171,7 +171,7 @@ def decays(weight: Any) -> bool:
 
 def such_as(names: Iterable[str]) -> str:
     """The end of a message: two roles of a model, which has hundreds."""
-    *_, low, high = ["", *names]
+    *_, low, high = ["", "", *names]
     return f" Roles are such as {low!r} and {high!r}, patterns such as {high.split('/')[0] + '/*'!r}."
 
 
