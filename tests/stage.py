@@ -20,7 +20,6 @@ MAIN = """
 import json, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import seaborn
 from keras_vix import cli
 from keras_vix.bench import report, runner, suites
 import keras_vix
@@ -28,7 +27,9 @@ from keras_vix.bench.unit import Unit
 out, command, units, words, pages = json.loads(sys.argv[1])
 runner.run.__kwdefaults__["command"] = command
 suite = suites.Suite("faults", "Faults", tuple(Unit(**unit) for unit in units))
-if not pages:
+if pages:
+    import seaborn
+else:
     report.write = lambda *_: []
 cli.choose = lambda *_, **__: suite
 suites.check = lambda units: [None] * len(units)

@@ -22,15 +22,14 @@ def cost(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
     least three runs, however long they take.
     """
     surroundings = environment()
-    import keras
-
     from ..train import compile as compile_model
+    from ..train.seeds import set_seed
     from ..zoo import configure
     from ..zoo.assemble import assemble
     from ..zoo.count import constant_parameters
     from ..zoo.describe import describe_built
 
-    keras.utils.set_random_seed(unit.seed)
+    set_seed(unit.seed)
     recipe, batch = recipe_of(unit, unit.dataset), unit.batch_size or BATCH
     config = configure(unit.preset, dataset=unit.dataset, profile=unit.profile, **unit.of_model)
     model = assemble(config, unit.preset)

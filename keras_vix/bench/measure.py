@@ -21,16 +21,16 @@ LARGE = 64  # images in the batch whose latency and throughput every row has
 def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
     """The row of a unit with `task="train"`; see `child.measure`."""
     surroundings = environment()
-    import keras
-
     from .. import build, describe
     from ..data import load
     from ..train import compile as compile_model
     from ..train.devices import parallel
+    from ..train.seeds import set_seed
     from ..zoo.count import constant_parameters
 
-    keras.utils.set_random_seed(unit.seed)
-    data = load(unit.dataset, seed=unit.seed, limit=unit.limit, image_size=unit.image_size)
+    set_seed(unit.seed)
+    apart = {} if unit.validation is None else {"validation": unit.validation}
+    data = load(unit.dataset, seed=unit.seed, limit=unit.limit, image_size=unit.image_size, **apart)
     recipe = recipe_of(unit, data.facts)
     description = describe(unit.preset, dataset=data.facts, profile=unit.profile, **unit.of_model)
     with parallel(unit.devices, recipe.batch_size):

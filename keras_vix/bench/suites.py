@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from ..checks import choice, near
+from ..checks import choice, near, number
 from .published import STUDIES
 from .unit import TASKS, Unit
 
-SETTINGS = ("dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic", "distill_epochs")
+SETTINGS = (
+    "dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic", "distill_epochs",
+    "validation",
+)  # fmt: skip
 HEADINGS = ("title", "description", "published", "up_to", "seeds", "set", "rows")
 ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
 DEFAULT = "digits"
@@ -295,6 +298,8 @@ def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Seq
         if not isinstance(value, str):
             raise TypeError(f"{key} must be a name. Received: {key}={value!r}.")
     choice("task", settings.get("task", TASKS[0]), TASKS)
+    if settings.get("validation") is not None:
+        number("validation", settings["validation"], 1e-6, 1.0)
     if not isinstance(settings.get("deterministic", False), bool):
         raise TypeError(f"deterministic must be true or false. Received: deterministic={settings['deterministic']!r}.")
     start = source_of(row["checkpoint"], known) if "checkpoint" in row else None

@@ -33,6 +33,7 @@ class Unit:
         devices: on how many devices one batch is divided.
         deterministic: equal bits in equal runs, at the price of other times.
         distill_epochs: of `train.distill_attention` before the training, with the model that it starts from as the teacher.
+        validation: the fraction of the training images set apart; None is a tenth. A search for settings wants more.
     """
 
     preset: str
@@ -49,6 +50,7 @@ class Unit:
     devices: int = 1
     deterministic: bool = False
     distill_epochs: int = 0
+    validation: float | None = None
 
     @property
     def label(self) -> str:
@@ -89,7 +91,7 @@ class Unit:
 
 
 # Fields that the first results did not have: left out at these values, so that fingerprints stay what they were.
-LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-5:]}
+LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-6:]}
 
 
 def identity(unit: Unit) -> dict[str, Any]:

@@ -7,6 +7,11 @@ import pytest
 from tests.stage import stage  # noqa: F401
 
 
+def pytest_collection_modifyitems(items):
+    """The longest first, so that none is left alone at the end."""
+    items.sort(key=lambda item: -max([mark.args[0] for mark in item.iter_markers("timeout")], default=0))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled(tmp_path_factory):
     """The tests start many processes that compile the same few models: two thirds of their time."""

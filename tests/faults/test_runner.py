@@ -1,5 +1,6 @@
 """Long tests of faults: the real command line, ended at random moments, on a full disk, by several at once."""
 
+import importlib.util
 import json
 import os
 import random
@@ -101,10 +102,12 @@ def test_f1_a_real_suite_killed_at_twenty_moments(stage):
     """Six real units."""
     (stage.folder / "smoke.toml").write_text(SMOKE)
 
+    backend = {"KERAS_BACKEND": "jax"} if importlib.util.find_spec("jax") else {}  # starts in half the time of TensorFlow
+
     def bench(out: str) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "keras_vix", "bench", "smoke.toml", "--out", out], cwd=stage.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=os.environ | backend,
         )
 
     def table(out: str) -> list[dict]:
