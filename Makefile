@@ -1,7 +1,7 @@
 # make benchmark      trains ten models on the bundled digits and prints the comparison
 # make test           the whole default test suite
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
-# make test-scale     a Ray cluster whose workers and nodes die, and models on several devices
+# make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes
 # make test-backends  laws, kernels, mixers, ops and parts under TensorFlow, JAX and torch
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
@@ -17,7 +17,7 @@ ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/par
 	tests/interpret/test_factors.py tests/interpret/test_parts.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers test test-faults test-scale test-backends test-parity lint clean
+.PHONY: benchmark bench-peers test test-faults test-slow test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -35,9 +35,9 @@ test-faults: .venv/installed-test
 	$(BIN)/python -m pytest tests/faults -m alone
 	$(BIN)/python -m pytest tests/faults -m "not alone" -n 3 --dist worksteal
 
-test-scale: .venv/installed-test
+test-slow: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,jax,ray]'
-	$(BIN)/python -m pytest tests/scale -n 2
+	$(BIN)/python -m pytest tests/slow -n 2
 
 test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax

@@ -1,4 +1,4 @@
-"""Five processes, four models: the same bits (`make test-faults`)."""
+"""Five processes, four models: the same bits (`make test-slow`)."""
 
 import dataclasses
 import sys
