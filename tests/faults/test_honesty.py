@@ -18,7 +18,7 @@ BACKEND = "jax" if importlib.util.find_spec("jax") else None  # starts in half t
 
 def units():
     """Three models for some seconds each."""
-    return [unit.Unit(preset, epochs=6, backend=BACKEND, overrides={"depth": 2}) for preset in PRESETS]
+    return [unit.Unit(preset, epochs=4, backend=BACKEND, overrides={"depth": 2}) for preset in PRESETS]
 
 
 def undisturbed(rows):
@@ -27,9 +27,11 @@ def undisturbed(rows):
     return {row["preset"]: float(np.quantile(sum(row["step_times"][1:], []), 0.1)) for row in rows}
 
 
-# The child without its figures of the finished model, which take longer than the training.
+# The child without its figures of the finished model, which take longer than the training; on one core, where times are steadier.
 COMMAND = [sys.executable, "-c", """
-import sys
+import os, sys
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 from keras_vix.bench import child, measure
 measure.inference_figures = lambda model, recipe: {}
 measure.final_figures = lambda model, data, recipe: {}
