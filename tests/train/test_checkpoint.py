@@ -1,6 +1,7 @@
 """Files that are whole at every moment, and what is not saved: F5, F8, F16."""
 
 import errno
+import importlib.util
 import os
 import signal
 import subprocess
@@ -302,8 +303,10 @@ for epoch in range(10**6):
 
 def killed_while_saving(path, moments) -> None:
     """Start a process that saves without end, kill it at each moment (seconds after its first file), and look what is there."""
+    backend = {"KERAS_BACKEND": "jax"} if importlib.util.find_spec("jax") else {}  # starts in half the time of TensorFlow
+    options = {"stdout": subprocess.PIPE, "text": True, "env": os.environ | backend}
     for moment in moments:
-        process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path)], **options)
         try:
             process.stdout.readline()
             deadline = time.monotonic() + 60
