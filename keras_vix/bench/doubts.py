@@ -82,4 +82,7 @@ def doubts(rows: Sequence[Row]) -> list[tuple[str, str]]:
             several = len(own) > NAMED or 2 * len(own) > len(rows) > 2
             told = f"{len(own)} of {count(len(rows))}" if several else ", ".join(own)
             found.setdefault(heading, []).append(sentence.format(told))
+    for row in rows:
+        for sentence in row.get("findings") or ():
+            found.setdefault("Failed trainings", []).append(f"{row['label']}: {one_line(sentence)}")
     return [(heading, " ".join(sentences)) for heading, sentences in found.items()]

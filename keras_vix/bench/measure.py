@@ -40,7 +40,7 @@ def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
         begun |= before_training(unit, model, data, recipe)
         compile_model(model, recipe, steps=recipe.epochs * len(feed(data, recipe, unit.seed)))
         with Peak() as peak:
-            history, timing = train(model, data, recipe, unit.seed, progress, peak)
+            history, timing, findings = train(model, data, recipe, unit.seed, progress, peak)
         row = (
             identity(unit)
             | begun
@@ -48,6 +48,7 @@ def trained(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
             | description_figures(description)
             | {"constant_parameters": constant_parameters(model)}
             | history_figures(history)
+            | {"findings": findings}
             | timing_figures(timing)
             | {"train_memory_bytes": peak.bytes, "memory_source": peak.source}
             | passes
@@ -134,8 +135,8 @@ def inference_figures(model: Any, recipe: Recipe) -> dict[str, Any]:
 
 def train(
     model: Any, data: Any, recipe: Recipe, seed: int, progress: Progress, peak: Peak | None = None
-) -> tuple[dict[str, list], Any]:
-    """Fit the model by the recipe; returns the curves and the Timing callback.
+) -> tuple[dict[str, list], Any, list[str]]:
+    """Fit the model by the recipe; returns the curves, the Timing callback, and what `Watch` has found.
 
     Args:
         peak: begins anew after the first epoch if there are more, since compiling takes memory of its own.
@@ -145,6 +146,7 @@ def train(
     from ..data import batches
     from ..train.devices import padded
     from ..train.timing import Timing
+    from ..train.watch import Watch
 
     training = feed(data, recipe, seed)
     validation = padded(batches(data.validation, recipe.batch_size))
@@ -163,11 +165,12 @@ def train(
         if peak is not None and epoch == 0 and recipe.epochs > 1:
             peak.restart()
 
-    callbacks = [timing, keras.callbacks.TerminateOnNaN(), keras.callbacks.LambdaCallback(on_epoch_end=report)]
+    watch = Watch(warn=False)
+    callbacks = [timing, keras.callbacks.TerminateOnNaN(), watch, keras.callbacks.LambdaCallback(on_epoch_end=report)]
     history = model.fit(
         training, validation_data=validation, epochs=recipe.epochs, callbacks=callbacks, verbose=0
     ).history
-    return {key: [float(value) for value in values] for key, values in history.items()}, timing
+    return {key: [float(value) for value in values] for key, values in history.items()}, timing, watch.findings
 
 
 def feed(data: Any, recipe: Recipe, seed: int) -> Any:

@@ -61,3 +61,9 @@ def test_recipes_and_packages_are_settings_too():
 def test_what_older_rows_did_not_record_is_no_difference():
     assert doubts.differences([samples.done("a"), report_samples.done("b")]) == []
     assert doubts.differences([report_samples.done("a"), samples.broken()]) == []
+
+
+def test_what_watch_has_found_is_told():
+    finding = "3 weights (a, b, c) did not change in the first epoch. The learning rate is 0."
+    rows = [report_samples.done("a", findings=[]), report_samples.done("b", findings=[finding])]
+    assert doubts.doubts(rows) == [("Failed trainings", f"b: {finding}")]

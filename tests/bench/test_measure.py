@@ -1,5 +1,6 @@
 """The measurement of a training: what becomes of its curves, a small one from beginning to end, and one that breaks off."""
 
+import dataclasses
 import math
 
 import keras
@@ -36,10 +37,11 @@ def test_training_that_diverges_stops_and_is_marked():
     model.layers[-1].kernel.assign(np.full((64, 10), np.nan))
     recipe = Recipe(epochs=5, batch_size=10)
     events = []
-    curves, timing = measure.train(model, load("digits", limit=60), recipe, 0, events.append)
+    curves, timing, findings = measure.train(model, load("digits", limit=60), recipe, 0, events.append)
     figures = measure.history_figures(curves)
     assert (figures["status"], figures["epochs"]) == ("nan", 1)
     assert len(timing.steps) == 1
+    assert len(findings) == 1 and "not a number in epoch 1" in findings[0]
     assert [event["event"] for event in events] == ["started", "epoch"]
     assert store.to_json(figures)
 
@@ -89,6 +91,12 @@ def test_pictures_are_of_the_first_test_images(row):
     labels = load("digits", limit=120).test.y[:10]
     assert [one["label"] for one in row["samples"]] == labels.tolist()
     assert row["class_names"] == list("0123456789")
+
+
+def test_half_of_the_images_to_choose_by(row):
+    wider = child.row_of(dataclasses.replace(SMALL, epochs=1, validation=0.5), lambda event: None)
+    assert (row["train_images"], row["validation_images"], row["findings"]) == (108, 12, [])
+    assert (wider["train_images"], wider["validation_images"], wider["test_images"]) == (60, 60, 120)
 
 
 def test_an_exception_after_some_epochs_keeps_their_curves(monkeypatch):

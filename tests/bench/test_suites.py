@@ -261,6 +261,7 @@ def test_no_option_of_a_model_or_recipe_is_a_word_of_rows():
     ("row", "error"),
     [
         ({"task": "sleep"}, ValueError), ({"devices": 0}, ValueError), ({"deterministic": 1}, TypeError), ({"id": 3}, TypeError),
+        ({"validation": 1.0}, ValueError), ({"validation": 0}, ValueError), ({"validation": "half"}, TypeError),
         ({"checkpoint": 3}, TypeError), ({"distill_epochs": 1}, ValueError), ({"distill_epochs": -1}, ValueError),
     ],
 )
