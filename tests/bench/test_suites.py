@@ -287,7 +287,9 @@ def test_the_swap_suite_has_the_same_models_from_scratch_for_as_many_epochs():
     scratch = [(unit.seed, dict(unit.overrides), unit.epochs) for unit in units if not unit.start and unit.overrides]
     assert len(teachers) == 3 and len(swapped) == 21 == len(scratch)
     assert all(unit.start in teachers for unit in swapped)
-    assert [(unit.seed, dict(unit.overrides), unit.epochs + unit.distill_epochs) for unit in swapped] == scratch
+    assert {unit.overrides["learning_rate"] for unit in swapped} == {1e-3}  # fine-tuning is gentler; the models are the same
+    models = [{key: value for key, value in unit.overrides.items() if key != "learning_rate"} for unit in swapped]
+    assert [(unit.seed, own, unit.epochs + unit.distill_epochs) for unit, own in zip(swapped, models)] == scratch
 
 
 def test_the_smoke_suite_trains_measures_and_reports(tmp_path):

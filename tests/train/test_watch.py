@@ -71,8 +71,8 @@ def test_a_rate_of_nothing():
 
 
 def test_a_part_without_gradient():
-    inputs, hidden = dense(16)
-    outputs = keras.layers.Dense(10, name="last")(0.0 * hidden)
+    inputs, hidden = dense(64)
+    outputs = keras.layers.Dense(10, name="last")(0.0 * hidden + keras.layers.Flatten()(inputs))
     (finding,), _ = watched(compiled(keras.Model(inputs, outputs), "adam"), epochs=1)
     assert finding.startswith("The weight first/kernel did not change") and "No gradient" in finding
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...train.recipe import NAMES as RECIPE_FIELDS
 from ..tables import Row, one_line
 from .history import draw_line, mean_lines
 from .labels import label_line_ends
@@ -98,10 +99,11 @@ def draw_ranks(panel: Any, found: Mapping[str, Sequence[Row]], bands: Sequence[R
 # ---- scratch against checkpoint ------------------------------------------------------------------------------------
 
 
-def partner(row: Row) -> str:
+def partner(row: Row, recipe: bool = True) -> str:
     """What a run from scratch and one from a checkpoint share: the unit without its seed and its start.
 
-    Epochs of distillation count as epochs: a run from scratch has as many of training instead.
+    Epochs of distillation count as epochs: a run from scratch has as many of training instead. Without `recipe` the models are
+    the same, and may be trained at other rates.
     """
     unit = row.get("unit")
     own = dict(unit if isinstance(unit, Mapping) else {})
@@ -109,6 +111,8 @@ def partner(row: Row) -> str:
     if isinstance(distilled, int) and isinstance(epochs, int):
         own["epochs"] = epochs + distilled
     own = {key: value for key, value in own.items() if key not in ("seed", "start")}
+    if not recipe:
+        own["overrides"] = {key: value for key, value in (own.get("overrides") or {}).items() if key not in RECIPE_FIELDS}
     rest = [own or row.get("label"), *(row.get(key) for key in ("preset", "dataset", "backend", "device"))]
     return json.dumps(rest, sort_keys=True, default=str)
 

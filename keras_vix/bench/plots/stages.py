@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..tables import Row
+from ...train.recipe import NAMES as RECIPE_FIELDS
+from ..tables import Row, short
 from .comparisons import partner
 from .looks import INK, MUTED, SMALL, WIDTH, darker, families, new_figure, paler, style
 from .timing import finish_rows
-from .values import finished, names, over_seeds, uncertainty, value_of
+from .values import clean, finished, over_seeds, preset_of, told_apart, uncertainty, value_of
 
 STAGES = (  # key in a row, marker, what it is called
     ("swap_accuracy", "o", "after the swap"),
@@ -15,6 +16,7 @@ STAGES = (  # key in a row, marker, what it is called
     ("test_accuracy", "o", "after fine-tuning"),
 )
 SCRATCH = "from scratch"
+ROOM = 34  # letters of a name
 
 
 class Path(NamedTuple):
@@ -28,12 +30,13 @@ def paths(rows: Sequence[Row]) -> list[Path]:
     """The configurations that started from another model's weights, the best at the top."""
     good = [row for row in rows if finished(row)]
     started = [row for row in good if value_of(row, "swap_accuracy") is not None]
-    plain = {partner(row): row for row in over_seeds([row for row in good if row.get("init") == "scratch"], "test_accuracy")}
+    scratch = over_seeds([row for row in good if row.get("init") == "scratch"], "test_accuracy")
+    plain = {partner(row, recipe): row for recipe in (False, True) for row in scratch}  # rather at the same rate
     keys = ["swap_accuracy", "test_accuracy"]
     learned = [row for row in started if value_of(row, "distilled_accuracy") is not None]
     distilled = over_seeds(learned, *keys, "distilled_accuracy")
     others = over_seeds([row for row in started if row not in learned], *keys)
-    found = [Path(row, plain.get(partner(row))) for row in (*distilled, *others)]
+    found = [Path(row, plain.get(partner(row)) or plain.get(partner(row, False))) for row in (*distilled, *others)]
     return sorted(found, key=lambda path: -path.row["test_accuracy"])
 
 
@@ -53,7 +56,7 @@ def plot_stages(rows: Sequence[Row]) -> Any:
         rows: result rows; failed ones, and those that started from no other's weights, serve for comparison only.
     """
     found = paths(rows)
-    labels = names([path.row for path in found])
+    labels = told_apart(words_of([path.row for path in found]), [path.row for path in found])
     looks = families([{"preset": label} for label in labels])
     with style():
         figure = new_figure(WIDTH, 1.35 + 0.27 * max(len(found), 1))
@@ -66,6 +69,22 @@ def plot_stages(rows: Sequence[Row]) -> Any:
         finish_rows(panel, labels, [looks[label][0] for label in labels])
         key(figure, found, bool(teachers(rows)))
     return figure
+
+
+def words_of(rows: Sequence[Row]) -> list[str]:
+    """What was put in the place of attention: the options of each model that not all have, its preset where these differ."""
+    units = [row.get("unit") or {} for row in rows]
+    options = [unit.get("overrides") or {} for unit in units]
+    own = [{key: short(value) for key, value in one.items() if key not in RECIPE_FIELDS} for one in options]
+    shared = set.intersection(*(set(one.items()) for one in own)) if own else set()
+    presets = [preset_of(row) for row in rows]
+    found = []
+    for preset, one in zip(presets, own, strict=True):
+        words = [preset] if len(set(presets)) > 1 else []
+        rest = {key: value for key, value in one.items() if (key, value) not in shared}
+        words += [value if key in ("kernel", "mixer") else f"{key}={value}" for key, value in rest.items()]
+        found.append(clean(" ".join(words) or preset, ROOM))
+    return found
 
 
 def draw_path(panel: Any, level: int, path: Path, colour: Any) -> None:
