@@ -279,6 +279,18 @@ def test_the_way_after_a_swap_has_its_stages_and_the_same_model_from_scratch():
     assert words == ["after the swap", "after distillation", "after fine-tuning", stages.SCRATCH, "the model before"]
 
 
+def test_the_same_model_from_scratch_may_have_another_rate():
+    rows = figure_samples.swaps()
+    for row in rows:
+        if row["init"] == "checkpoint":
+            row["unit"]["overrides"] = row["unit"]["overrides"] | {"learning_rate": 1e-3}
+    found = stages.paths(rows)
+    assert [round(path.scratch["test_accuracy"], 3) for path in found] == [0.41] * 3
+    assert stages.words_of([path.row for path in found]) == ["lsa", "nystrom", "linformer"]
+    (panel,) = plots.plot_stages(rows).axes
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["lsa", "nystrom", "linformer"]
+
+
 def test_rows_that_started_from_nothing_have_no_way():
     assert stages.paths(samples.suite()) == [] and "stages" not in [one.name for one in plots.suite_figures(samples.suite())]
     assert "stages" in [one.name for one in plots.suite_figures(figure_samples.swaps(1))]
