@@ -127,25 +127,37 @@ def rate_of(model: keras.Model) -> float:
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
+def collapsed(model: keras.Model) -> bool:
+    """Whether the scale of a `mixed_float16` loss has fallen below 1, as it does when gradients overflow step after step."""
+    scale = getattr(model.optimizer, "dynamic_scale", None)
+    return scale is not None and float(keras.ops.convert_to_numpy(scale)) < 1
+
+
+SKIPPED = (
+    "Under mixed_float16 a step whose gradients overflow is skipped, and the scale of the loss has fallen below 1: step after "
+    "step was. Use mixed_bfloat16, or look for a part that computes sums or exponentials in float16"
+)
+
+
 def why_no_number(model: keras.Model) -> str:
     """What most likely makes a loss that is not a number, by the state of the weights."""
+    if collapsed(model):
+        return f"{SKIPPED}, or for an image that is not a number."
     weights = named(model.trainable_variables)
     broken = [role for role, w in weights.items() if not np.isfinite(keras.ops.convert_to_numpy(w).astype("float64")).all()]
     if not broken:
-        return "All weights are finite: an image or a label that is not a number, or out of range, is to blame. Look at the data."
+        return "All weights are finite: an image or label that is not a number, or out of range, is to blame. Look at the data."
     clip = getattr(getattr(model.optimizer, "inner_optimizer", model.optimizer), "global_clipnorm", None)
     advice = "" if clip else ", or give clip_norm=1.0"
-    return f"{told(broken)} {'is' if len(broken) == 1 else 'are'} not finite: training diverged. Lower the learning rate{advice}."
+    state = f"{told(broken)} {'is' if len(broken) == 1 else 'are'} not finite"
+    cause = "training diverged, or an image that is not a number spoiled it"
+    return f"{state}: {cause}. Look at the data; lower the learning rate{advice}."
 
 
 def why_frozen(model: keras.Model) -> str:
     """What most likely keeps weights as they are."""
-    scale = getattr(model.optimizer, "dynamic_scale", None)
-    if scale is not None and float(keras.ops.convert_to_numpy(scale)) < 1:
-        return (
-            "Under mixed_float16 every step is skipped whose gradients overflow, and the scale of the loss has fallen below 1: "
-            "all of them did. Use mixed_bfloat16, or look for a part that computes sums or exponentials in float16."
-        )
+    if collapsed(model):
+        return f"{SKIPPED}."
     if rate_of(model) == 0:
         return "The learning rate is 0."
     return "No gradient reaches them, or one too small for their dtype."

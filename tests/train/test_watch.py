@@ -47,12 +47,19 @@ def test_a_good_training_is_left_alone():
 def test_an_image_that_is_no_number():
     broken = X.astype("float32")
     broken[7, 3, 3] = math.nan
-    model = small()
-    model.optimizer.learning_rate = 0.0  # or the first such batch spoils the weights
-    model.optimizer.weight_decay = 0.0
-    findings, epochs = watched(model, broken)
-    assert epochs == 1 and len(findings) == 1
-    assert "not a number in epoch 1" in findings[0] and ("image" in findings[0] or "diverged" in findings[0])
+    (finding,), epochs = watched(small(), broken)
+    assert epochs == 1 and "not a number in epoch 1" in finding and "an image that is not a number spoiled it" in finding
+    assert "weights (" in finding and "clip_norm" not in finding  # the recipe clips
+
+
+def test_a_loss_of_the_last_batch_alone():
+    """The weights are still finite when only what is computed of them is not."""
+    model = compiled(keras.Model(*dense()), "sgd")
+    watch = Watch(warn=False)
+    watch.set_model(model)
+    watch.on_train_begin()
+    watch.on_epoch_end(0, {"loss": math.nan})
+    assert "All weights are finite" in watch.findings[0] and model.stop_training
 
 
 def test_a_rate_that_is_too_high():
@@ -81,8 +88,13 @@ def test_float16_that_skips_every_step():
     keras.config.set_dtype_policy("mixed_float16")
     inputs, hidden = dense(16)
     model = compiled(keras.Model(inputs, keras.layers.Dense(10, dtype="float32")(hidden * 3e4 * 3e4)), "adam")
-    findings, _ = watched(model, X / 16, epochs=1, batch_size=8)
-    assert any("mixed_float16" in finding for finding in findings) or "not a number" in findings[0]
+    (finding,), _ = watched(model, X / 16, epochs=1, batch_size=8)
+    assert "not a number" in finding and "mixed_float16" in finding
+    watch = Watch(warn=False)
+    watch.set_model(model)
+    watch.on_train_begin()
+    watch.on_epoch_end(0, {"loss": 1.0})
+    assert "did not change in the first epoch. Under mixed_float16" in watch.findings[0]
 
 
 def test_a_loss_that_stays_at_guessing():
