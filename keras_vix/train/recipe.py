@@ -100,6 +100,9 @@ COLUMBIA = {
     "swin": dict(epochs=50, batch_size=128, label_smoothing=0.1),
 }
 
+# The default profile of the same rows, chosen by the suite `backbone` (docs/profile.md).
+LEAN = dict(epochs=60, batch_size=128, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.1)
+
 # Hybrid X-formers 2022: AdamW at a constant rate, decay of everything, no augmentation. Its runs differ in batch size and length.
 HYBRID = dict(epochs=40, batch_size=64, weight_decay=0.01, decay_all=True, optimizer_epsilon=1e-8, augment="none")
 HYBRID_RUNS = MappingProxyType(
@@ -156,7 +159,8 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
     source = overrides.get("recipe") or (source_of(row.family) if profile == "reference" else None)
     if source is not None:
         return from_source(source, dataset, **overrides)
-    start = dict(COLUMBIA.get(row.family, dict(epochs=40, batch_size=128, weight_decay=0.05)))
+    others = dict(epochs=40, batch_size=128, weight_decay=0.05)
+    start = dict((LEAN if profile == "default" else COLUMBIA[row.family]) if row.family in COLUMBIA else others)
     hybrid = row.counting == "modules"
     if profile == "default" or not (hybrid or row.family in COLUMBIA):
         start |= MODERN | SMALL.get(dataset, {})

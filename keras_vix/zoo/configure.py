@@ -3,7 +3,7 @@
 from ..facts import DATASETS, IMAGENET, Facts
 from .. import checks
 from .config import AXES, Config, fields
-from .families import FAMILIES, LEAST_GRID, geometry, strides
+from .families import FAMILIES, LEAST_GRID, geometry, stem, strides
 from .lookup import lookup
 from .presets import PRESETS, Row
 from .sequence import SEQUENCES
@@ -50,7 +50,11 @@ def configure(preset: str, *, dataset: str | Facts | None = None, profile: str =
     facts = _facts(dataset, family.dataset, overrides)
     shape = overrides.get("input_shape", facts.get("input_shape"))
     choices = _fitting(row.choices, shape)
-    start = {**getattr(family, profile), **({} if "patch" in choices else _geometry(row.family, shape))}
+    start = {**getattr(family, profile), **({} if "patch" in choices else _geometry(row.family, shape, profile))}
+    if profile == "default" and family.lean:
+        start, overrides = _stem(start, {**choices, **overrides}, shape), dict(overrides)
+        if start["embed"] == "conv" and overrides.get("embed", "conv") == "conv" and "strides" not in overrides:
+            overrides.pop("patch", None)  # it has become the strides of the stem
     start = _follow(family.rules, start, {**choices, **overrides})
     start = {**start, **choices}
     if "patch" in overrides:  # a family resizes images, and a row lets patches overlap, for its own patch size only
@@ -87,6 +91,23 @@ def _follow(rules, start: dict, choices: dict) -> dict:
     return start
 
 
+def _stem(start: dict, choices: dict, shape) -> dict:
+    """`start` with the stem of the default profile for the caller's patch, or its own."""
+    patch = choices.get("patch", start.get("patch"))
+    own = "patch" not in choices and "filters" in start  # images that have a stem of their own
+    if own or choices.get("embed", "conv") != "conv" or "strides" in choices:
+        return start
+    whole = isinstance(patch, int) and not isinstance(patch, bool) and patch > 0
+    try:
+        fits = whole and not (shape[0] % patch or shape[1] % patch)
+    except (TypeError, IndexError):  # not a shape at all: `Config` says so
+        fits = False
+    found = {**start, **(stem(patch) if fits else {"embed": "patch", "patch": patch})}
+    if "filters" in choices and found["embed"] == "conv":
+        found["strides"] = strides(patch, len(choices["filters"]) + 1)
+    return found
+
+
 def _facts(dataset, default: str, overrides) -> dict:
     if dataset is None and "input_shape" in overrides and (default != IMAGENET.name or "classes" in overrides):
         if "classes" not in overrides:
@@ -100,8 +121,8 @@ def _facts(dataset, default: str, overrides) -> dict:
     return facts
 
 
-def _geometry(family, shape) -> dict:
+def _geometry(family, shape, profile) -> dict:
     try:
-        return geometry(family, shape)
+        return geometry(family, shape, profile)
     except (TypeError, ValueError):  # not a shape at all: `Config` says so
         return {}

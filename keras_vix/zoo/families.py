@@ -6,14 +6,22 @@ Profiles: `reference` is the closest reading of the source; `default` is the lea
 import dataclasses
 from types import MappingProxyType
 
-# The backbone of the 2024 report's global model and Performers: the Keras vision transformer example of 2021.
+# The one backbone of the default profile of the 2024 report's rows, which differ in their mixer alone; chosen by the suite
+# `backbone`, whose table is in docs/profile.md.
+LEAN = MappingProxyType(
+    dict(
+        embed="conv", conv_norm=None, dim=96, depth=6, num_heads=4, mlp_dim=192, position_std=0.02,
+    )
+)  # fmt: skip
+
+# The backbone of the report's global model and Performers: the Keras vision transformer example of 2021.
 ISOTROPIC = MappingProxyType(
     {
         "reference": dict(
             dim=64, depth=8, num_heads=4, key_dim=64, mlp_dim=128, last_activation="gelu", dropout=0.1,
             pool="flatten", head="mlp", head_dropout=0.5,
         ),
-        "default": dict(dim=64, depth=8, num_heads=4, mlp_dim=128, dropout=0.1, position_std=0.5),
+        "default": LEAN,
     }
 )  # fmt: skip
 
@@ -24,10 +32,7 @@ SWIN = MappingProxyType(
             dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, dropout=0.03, out_dropout=0.03,
             final_norm=False, merge_norm=False,
         ),
-        "default": dict(
-            dim=(64, 128), depth=(2, 0), num_heads=8, mlp_dim=256, norm_epsilon=1e-5, drop_path=0.03, final_norm=False,
-            position_std=0.5,
-        ),
+        "default": LEAN | dict(window=4, shift=2, clamp=True),
     }
 )  # fmt: skip
 
@@ -35,6 +40,8 @@ LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size:
 
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
+SMALL_GRIDS = MappingProxyType({(32, 32): dict(patch=4), (28, 28): dict(patch=4)})  # 64 and 49 tokens
+STEM = (32, 64, 64, 64)  # channels of the stem of the default profile before its last convolution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Family:
     Args:
         reference, default: sizes and options of the two profiles.
         images: what images of a known size, `(height, width)`, need. Any other size is cut by `max_tokens`.
+        lean: the same in the default profile, over `images`.
         max_tokens: the smallest patch, or stride of a convolutional stem, is taken that leaves at most so many tokens.
         dataset: what the family was published for; models are built for it where nothing else is said.
         rules: `(axis, choice, entries)`: what a choice, a row's or a caller's, brings along; later rules go over earlier ones.
@@ -52,6 +60,7 @@ class Family:
     reference: dict
     default: dict
     images: dict = dataclasses.field(default_factory=dict)
+    lean: dict = dataclasses.field(default_factory=dict)
     max_tokens: int = 256
     rules: tuple = ()
     dataset: str = "cifar10"
@@ -166,7 +175,7 @@ COARSE = dict(patch=2, kv_reduction=(4, 2, 1, 1))
 
 def binary(body: dict, max_tokens: int, images: dict) -> Family:
     """A family of that paper; both profiles are its models."""
-    return Family(body, body, images, max_tokens, dataset="imagenet")
+    return Family(body, body, images, max_tokens=max_tokens, dataset="imagenet")
 
 
 FAMILIES = MappingProxyType(
@@ -178,6 +187,7 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(patch=4),
                 (8, 8): TINY | dict(depth=2, mlp_dim=96),
             },
+            lean=SMALL_GRIDS,
         ),
         "swin": Family(
             **SWIN,
@@ -186,6 +196,7 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(patch=2, window=2, shift=1),
                 (8, 8): TINY | dict(dim=(48, 96), mlp_dim=96, window=4, shift=2),
             },
+            lean=SMALL_GRIDS | {(8, 8): TINY | dict(depth=2, mlp_dim=96)},
         ),
         "vix": hybrid(FLAT, position_std=1.0, token_std=1.0),
         "levix": hybrid(BARE),
@@ -265,16 +276,41 @@ FAMILIES = MappingProxyType(
 )
 
 
-def geometry(family: str, input_shape) -> dict:
-    """`patch`, and `strides` of a stem of three convolutions, for images of any size; and whatever else the family says of it."""
+def geometry(family: str, input_shape, profile: str = "reference") -> dict:
+    """`patch` for images of any size, and whatever else the family says of it in that profile."""
     rows, columns = input_shape[:2]
     found = FAMILIES[family]
-    if (rows, columns) in found.images:
-        return dict(found.images[rows, columns])
-    for patch in range(1, min(rows, columns) + 1):
-        if rows % patch == 0 and columns % patch == 0 and rows * columns <= found.max_tokens * patch**2:
-            return {"patch": patch}
-    return {"patch": 1}
+    images = {**found.images, **(found.lean if profile == "default" else {})}
+    if (rows, columns) in images:
+        return dict(images[rows, columns])
+    fitting = [
+        patch for patch in range(1, min(rows, columns) + 1)
+        if rows % patch == 0 and columns % patch == 0 and rows * columns <= found.max_tokens * patch**2
+    ]  # fmt: skip
+    smooth = [patch for patch in fitting if steps(patch)] if found.lean and profile == "default" else []
+    return {"patch": (smooth or fitting or [1])[0]}
+
+
+def steps(patch: int) -> tuple[int, ...]:
+    """Strides of 2, then 3, that multiply to `patch`; none if it has another factor."""
+    found = []
+    for factor in (2, 3):
+        while patch % factor == 0:
+            found.append(factor)
+            patch //= factor
+    return tuple(found) if patch == 1 else ()
+
+
+def stem(patch: int) -> dict:
+    """The embedding of the default profile that makes one token of each `patch` x `patch` pixels: a stem of convolutions of 3 x 3.
+
+    One linear map of each patch where no strides of 2 and 3 lead there, or more than five.
+    """
+    found = steps(patch)
+    if (patch > 1 and not found) or len(found) > len(STEM):
+        return {"embed": "patch", "patch": patch}
+    convolutions = max(3, len(found) + 1)
+    return {"embed": "conv", "filters": STEM[: convolutions - 1], "strides": found + (1,) * (convolutions - len(found))}
 
 
 def strides(patch: int, convolutions: int) -> tuple[int, ...]:
