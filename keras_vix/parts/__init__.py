@@ -5,7 +5,7 @@ from .class_attention import ClassAttention, ClassAttentionPool
 from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import DistilledHead, LinearHead, MeanLogits, MLPHead
-from .locals import InvertedResidual
+from .locals import InvertedResidual, LocalPerception
 from .pools import FirstPool, FlattenPool, MeanPool, PrefixPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging
@@ -30,7 +30,7 @@ POSITIONS = {
     "rope": RotaryEmbedding,
 }
 FFNS = {"mlp": MLP, "binary_mlp": BinaryMLP}
-LOCALS = {"none": None, "inverted": InvertedResidual}
+LOCALS = {"none": None, "inverted": InvertedResidual, "perception": LocalPerception}
 REDUCES = {
     "merge": PatchMerging,
     "conv": ConvReduction,
@@ -52,8 +52,8 @@ __all__ = [
     "EMBEDS", "FFNS", "HEADS", "LOCALS", "POOLS", "POSITIONS", "REDUCES",
     "Affine", "BinaryConv2D", "BinaryDense", "BinaryMLP", "BinaryMerging", "BinaryProjection", "BinarySign", "Bottleneck",
     "ChannelNorm", "ClassAttention", "ClassAttentionPool", "ConvEmbedding", "ConvReduction", "DepthwiseReduction",
-    "DistilledHead", "FirstPool", "FlattenPool", "InvertedResidual", "LearnedPosition", "LinearHead", "MLP", "MLPHead",
-    "MeanLogits", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix", "PrefixPool", "RPReLU", "ResNetEmbedding", "Residual",
-    "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition", "SinusoidPosition",
-    "StandardConv2D", "T2TEmbedding", "TokenProjection", "TokenTransformer", "Tokens",
+    "DistilledHead", "FirstPool", "FlattenPool", "InvertedResidual", "LearnedPosition", "LinearHead", "LocalPerception", "MLP",
+    "MLPHead", "MeanLogits", "MeanPool", "PatchEmbedding", "PatchMerging", "Prefix", "PrefixPool", "RPReLU", "ResNetEmbedding",
+    "Residual", "RotaryEmbedding", "SequencePool", "ShiftedPatchEmbedding", "ShiftedPatchReduction", "SinCosPosition",
+    "SinusoidPosition", "StandardConv2D", "T2TEmbedding", "TokenProjection", "TokenTransformer", "Tokens",
 ]  # fmt: skip

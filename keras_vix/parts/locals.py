@@ -124,3 +124,47 @@ class InvertedResidual(Layer):
         hidden, tokens = self.local_expansion * dim, self.out_grid[0] * self.out_grid[1]
         products = hidden * (channels + ways * (self.local_kernel**2 + dim)) + (channels * dim if channels != dim else 0)
         return tokens * products + (0 if self.local_squeeze is None else 2 * dim * (dim // self.local_squeeze))
+
+
+@register
+class LocalPerception(Layer):
+    """Each token plus a depth-wise convolution of its neighbourhood: `(batch, prefix + rows * columns, dim) -> same`.
+
+    Args:
+        grid: `(rows, columns)`.
+        local_kernel: side of the convolution in tokens, odd.
+        prefix: tokens in front of the grid, which stay as they are.
+
+    Outside the grid are zeros, so that tokens also learn how far they are from the border.
+
+    Source: Guo et al. 2022, CMT, arXiv:2107.06263, section 3.2 (local perception unit); the same sum stands for positions in
+    Chu et al. 2021, arXiv:2102.10882.
+    """
+
+    def __init__(self, grid, local_kernel: int = 3, prefix: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.grid = checks.pair("grid", grid)
+        self.local_kernel = checks.odd("local_kernel", local_kernel)
+        self.prefix = checks.integer("prefix", prefix, 0)
+
+    def build(self, x_shape):
+        if x_shape[1] not in (None, found := self.prefix + self.grid[0] * self.grid[1]):
+            received = f"grid={self.grid}, prefix={self.prefix}, {x_shape[1]} tokens"
+            raise ValueError(f"`grid` and `prefix` make {found} tokens. Received: {received}.")
+        self.convolution = keras.layers.DepthwiseConv2D(
+            self.local_kernel, padding="same", data_format="channels_last", name="convolution", dtype=self.dtype_policy
+        )
+        self.convolution.build((x_shape[0], *self.grid, x_shape[-1]))
+        self.built = True
+
+    def call(self, x):
+        tokens = x[:, self.prefix :] if self.prefix else x
+        near = self.convolution(ops.reshape(tokens, (-1, *self.grid, x.shape[-1])))
+        tokens = tokens + ops.reshape(near, (-1, self.grid[0] * self.grid[1], x.shape[-1]))
+        return ops.concatenate([x[:, : self.prefix], tokens], axis=1) if self.prefix else tokens
+
+    def compute_output_shape(self, x_shape):
+        return x_shape
+
+    def multiply_adds(self, x_shape):
+        return self.grid[0] * self.grid[1] * x_shape[-1] * self.local_kernel**2

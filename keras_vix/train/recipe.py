@@ -101,7 +101,8 @@ COLUMBIA = {
 }
 
 # The default profile of the same rows, chosen by the suite `backbone` (docs/profile.md).
-LEAN = dict(epochs=60, batch_size=128, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.1)
+LEAN = dict(epochs=60, batch_size=128, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1)
+FEW = 20  # epochs; below, photographs are only mirrored: moving them as well pays when each is seen often
 
 # Hybrid X-formers 2022: AdamW at a constant rate, decay of everything, no augmentation. Its runs differ in batch size and length.
 HYBRID = dict(epochs=40, batch_size=64, weight_decay=0.01, decay_all=True, optimizer_epsilon=1e-8, augment="none")
@@ -159,10 +160,12 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
     source = overrides.get("recipe") or (source_of(row.family) if profile == "reference" else None)
     if source is not None:
         return from_source(source, dataset, **overrides)
-    others = dict(epochs=40, batch_size=128, weight_decay=0.05)
-    start = dict((LEAN if profile == "default" else COLUMBIA[row.family]) if row.family in COLUMBIA else others)
+    start = dict(COLUMBIA.get(row.family, dict(epochs=40, batch_size=128, weight_decay=0.05)))
+    lean = profile == "default" and row.family in COLUMBIA and dataset != "digits"
     hybrid = row.counting == "modules"
-    if profile == "default" or not (hybrid or row.family in COLUMBIA):
+    if lean:
+        start = LEAN | MODERN
+    elif profile == "default" or not (hybrid or row.family in COLUMBIA):
         start |= MODERN | SMALL.get(dataset, {})
     elif hybrid:
         start = HYBRID | HYBRID_RUNS.get(preset, {}) | (HYBRID_TINY.get(preset, {}) if dataset == "tiny_imagenet" else {})
@@ -170,7 +173,10 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
         start["augment"] = "flip" if row.family == "swin" else "reference_cifar"
     elif row.family == "swin":
         start["augment"] = "none"
-    return Recipe(**{**start, **overrides})
+    made = Recipe(**{**start, **overrides})
+    if lean and dataset in ("cifar10", "cifar100") and made.epochs < FEW and "augment" not in overrides:
+        return dataclasses.replace(made, augment="flip")
+    return made
 
 
 def from_source(source: str, dataset: str = "", **overrides) -> Recipe:

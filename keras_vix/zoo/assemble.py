@@ -25,9 +25,10 @@ def assemble(config: Config, name: str) -> keras.Model:
     shared = shared_projection(config, x)
     branches = iter(branch_settings(config))
     local = config.asks("local")
+    carries = "local_stride" in local  # it shrinks the grid from stage to stage
     for stage, depth in enumerate(config.depth):
         sizes = config.at(stage)
-        if stage and not (local and depth):
+        if stage and not (carries and depth):
             reduce = make(config, "reduce", name=f"stage{stage}_reduce", **sizes, grid=grid)
             x, grid = reduce(x), reduce.out_grid
         for block in range(depth):
@@ -35,7 +36,7 @@ def assemble(config: Config, name: str) -> keras.Model:
             if local:
                 stride, rate = 2 if stage and not block else 1, branch["drop_path"]
                 convolve = make(config, "local", f"{place}_local", **sizes, grid=grid, local_stride=stride, drop_path=rate)
-                x, grid = convolve(x), convolve.out_grid
+                x, grid = convolve(x), convolve.out_grid if carries else grid
             mixer = make_mixer(config, sizes, grid, seed_of(config, stage, block), block)
             x = residual(config, mixer, config.norm, branch, f"{place}_mixer")(x, **shared)
             ffn = make(config, "ffn", **sizes, grid=grid)

@@ -182,7 +182,7 @@ class Config:
             raise ValueError(
                 f"mixer={self.mixer!r} mixes the bare grid. Received: prefix={self.prefix}; use prefix=0 and pool='mean'."
             )
-        if self.asks("local") and self.prefix:
+        if self.asks("local") and self.prefix and "prefix" not in self.asks("local"):
             raise ValueError(f"local={self.local!r} convolves the bare grid. Received: prefix={self.prefix}; use prefix=0.")
         if len(self.dim) > 1 and self.prefix and "prefix" not in self.asks("reduce"):
             raise ValueError(

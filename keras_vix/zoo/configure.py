@@ -3,7 +3,7 @@
 from ..facts import DATASETS, IMAGENET, Facts
 from .. import checks
 from .config import AXES, Config, fields
-from .families import FAMILIES, LEAST_GRID, geometry, stem, strides
+from .families import FAMILIES, LEAST_GRID, STEM, geometry, late, stem, strides
 from .lookup import lookup
 from .presets import PRESETS, Row
 from .sequence import SEQUENCES
@@ -92,11 +92,13 @@ def _follow(rules, start: dict, choices: dict) -> dict:
 
 
 def _stem(start: dict, choices: dict, shape) -> dict:
-    """`start` with the stem of the default profile for the caller's patch, or its own."""
+    """`start` with the stem of the default profile for the caller's patch, strides or filters, or its own."""
     patch = choices.get("patch", start.get("patch"))
     own = "patch" not in choices and "filters" in start  # images that have a stem of their own
-    if own or choices.get("embed", "conv") != "conv" or "strides" in choices:
+    if own or choices.get("embed", "conv") != "conv":
         return start
+    if "strides" in choices:
+        return {**start, "filters": STEM[: max(0, len(choices["strides"]) - 1)]}
     whole = isinstance(patch, int) and not isinstance(patch, bool) and patch > 0
     try:
         fits = whole and not (shape[0] % patch or shape[1] % patch)
@@ -104,7 +106,7 @@ def _stem(start: dict, choices: dict, shape) -> dict:
         fits = False
     found = {**start, **(stem(patch) if fits else {"embed": "patch", "patch": patch})}
     if "filters" in choices and found["embed"] == "conv":
-        found["strides"] = strides(patch, len(choices["filters"]) + 1)
+        found["strides"] = late(patch, len(choices["filters"]) + 1)
     return found
 
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 # `backbone`, whose table is in docs/profile.md.
 LEAN = MappingProxyType(
     dict(
-        embed="conv", conv_norm=None, dim=96, depth=6, num_heads=4, mlp_dim=192, position_std=0.02,
+        embed="conv", conv_norm="batch", conv_activation="relu", conv_pool=3, local="perception", position_std=0.02,
+        dim=96, depth=4, num_heads=4, mlp_dim=192,
     )
 )  # fmt: skip
 
@@ -40,8 +41,11 @@ LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size:
 
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
-SMALL_GRIDS = MappingProxyType({(32, 32): dict(patch=4), (28, 28): dict(patch=4)})  # 64 and 49 tokens
-STEM = (32, 64, 64, 64)  # channels of the stem of the default profile before its last convolution
+TINY_LEAN = TINY | dict(conv_norm=None, conv_activation="gelu", conv_pool=None, local="none", depth=2, mlp_dim=96)
+SMALL_GRIDS = MappingProxyType(  # 64 and 49 tokens; grey digits want less of everything
+    {(32, 32): dict(patch=4), (28, 28): dict(patch=4, dim=64, depth=2, num_heads=2, mlp_dim=128)}
+)
+STEM = (16, 32, 64, 64)  # channels of the stem of the default profile before its last convolution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +191,7 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(patch=4),
                 (8, 8): TINY | dict(depth=2, mlp_dim=96),
             },
-            lean=SMALL_GRIDS,
+            lean=SMALL_GRIDS | {(8, 8): TINY_LEAN},
         ),
         "swin": Family(
             **SWIN,
@@ -196,7 +200,7 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(patch=2, window=2, shift=1),
                 (8, 8): TINY | dict(dim=(48, 96), mlp_dim=96, window=4, shift=2),
             },
-            lean=SMALL_GRIDS | {(8, 8): TINY | dict(depth=2, mlp_dim=96)},
+            lean=SMALL_GRIDS | {(8, 8): TINY_LEAN},
         ),
         "vix": hybrid(FLAT, position_std=1.0, token_std=1.0),
         "levix": hybrid(BARE),
@@ -302,15 +306,20 @@ def steps(patch: int) -> tuple[int, ...]:
 
 
 def stem(patch: int) -> dict:
-    """The embedding of the default profile that makes one token of each `patch` x `patch` pixels: a stem of convolutions of 3 x 3.
+    """The embedding of the default profile, one token of each `patch` x `patch` pixels: a stem of convolutions of 3 x 3.
 
     One linear map of each patch where no strides of 2 and 3 lead there, or more than five.
     """
     found = steps(patch)
-    if (patch > 1 and not found) or len(found) > len(STEM):
+    if (patch > 1 and not found) or len(found) > len(STEM) + 1:
         return {"embed": "patch", "patch": patch}
-    convolutions = max(3, len(found) + 1)
-    return {"embed": "conv", "filters": STEM[: convolutions - 1], "strides": found + (1,) * (convolutions - len(found))}
+    convolutions = max(3, len(found))
+    return {"embed": "conv", "filters": STEM[: convolutions - 1], "strides": late(patch, convolutions)}
+
+
+def late(patch: int, convolutions: int) -> tuple[int, ...]:
+    """The same as `strides`, but the map shrinks as late as it can: (1, 2, 2)."""
+    return strides(patch, convolutions)[::-1]
 
 
 def strides(patch: int, convolutions: int) -> tuple[int, ...]:

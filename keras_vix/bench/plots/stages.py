@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...train.recipe import NAMES as RECIPE_FIELDS
-from ..tables import Row, short
+from ..tables import Row
 from .comparisons import partner
 from .looks import INK, MUTED, SMALL, WIDTH, darker, families, new_figure, paler, style
 from .timing import finish_rows
-from .values import clean, finished, over_seeds, preset_of, told_apart, uncertainty, value_of
+from .values import finished, names, over_seeds, uncertainty, value_of
 
 STAGES = (  # key in a row, marker, what it is called
     ("swap_accuracy", "o", "after the swap"),
@@ -56,7 +55,7 @@ def plot_stages(rows: Sequence[Row]) -> Any:
         rows: result rows; failed ones, and those that started from no other's weights, serve for comparison only.
     """
     found = paths(rows)
-    labels = told_apart(words_of([path.row for path in found]), [path.row for path in found])
+    labels = names([path.row for path in found], most=ROOM)
     looks = families([{"preset": label} for label in labels])
     with style():
         figure = new_figure(WIDTH, 1.35 + 0.27 * max(len(found), 1))
@@ -69,22 +68,6 @@ def plot_stages(rows: Sequence[Row]) -> Any:
         finish_rows(panel, labels, [looks[label][0] for label in labels])
         key(figure, found, bool(teachers(rows)))
     return figure
-
-
-def words_of(rows: Sequence[Row]) -> list[str]:
-    """What was put in the place of attention: the options of each model that not all have, its preset where these differ."""
-    units = [row.get("unit") or {} for row in rows]
-    options = [unit.get("overrides") or {} for unit in units]
-    own = [{key: short(value) for key, value in one.items() if key not in RECIPE_FIELDS} for one in options]
-    shared = set.intersection(*(set(one.items()) for one in own)) if own else set()
-    presets = [preset_of(row) for row in rows]
-    found = []
-    for preset, one in zip(presets, own, strict=True):
-        words = [preset] if len(set(presets)) > 1 else []
-        rest = {key: value for key, value in one.items() if (key, value) not in shared}
-        words += [value if key in ("kernel", "mixer") else f"{key}={value}" for key, value in rest.items()]
-        found.append(clean(" ".join(words) or preset, ROOM))
-    return found
 
 
 def draw_path(panel: Any, level: int, path: Path, colour: Any) -> None:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...train.recipe import NAMES as RECIPE_FIELDS
 from ..tables import Row, one_line
 
 CLIP = 40
@@ -73,18 +74,46 @@ def clean(text: Any, room: int = CLIP) -> str:
     return f" {words}" if words.startswith("_") else words
 
 
-def names(rows: Sequence[Row], room: int = 24) -> list[str]:
+def names(rows: Sequence[Row], room: int = 24, most: int = CLIP) -> list[str]:
     """A short name for each row: the label without the words that all share, and with what sets equal ones apart.
 
-    If one of them is longer than `room` characters, words that all rows of the same preset share go as well.
+    If one of them is longer than `room` characters, words that all rows of the same preset share go as well. If one is then
+    longer than `most`, kernels and mixers stand without `kernel=`, and what is left out as long as no two rows get alike is how
+    they were trained, and then the preset if all have the same. What is still longer is cut.
     """
     words = [one_line(row.get("label") or row.get("preset") or "?").split(" ") for row in rows]
     common = set.intersection(*({word for word in own[1:]} for own in words)) if len(words) > 1 else set()
     words = [[own[0], *(word for word in own[1:] if word not in common)] for own in words]
-    if max((len(" ".join(own)) for own in words), default=0) > room:
+    if longest(words) > room:
         known = {own[0]: set.intersection(*(set(two[1:]) for two in words if two[0] == own[0])) for own in words}
         words = [[own[0], *(word for word in own[1:] if word not in known[own[0]])] for own in words]
-    return [clean(name) for name in told_apart([" ".join(own) for own in words], rows)]
+    if longest(words) > most:
+        words = [[word.removeprefix("kernel=").removeprefix("mixer=") for word in own] for own in words]
+    for shorten in (without_training, without_preset):
+        fewer = shorten(words)
+        if longest(words) > most and kinds(fewer, rows) == kinds(words, rows):
+            words = fewer
+    return [clean(name, most) for name in told_apart([" ".join(own) for own in words], rows)]
+
+
+def longest(words: Sequence[Sequence[str]]) -> int:
+    """Letters of the longest name."""
+    return max((len(" ".join(own)) for own in words), default=0)
+
+
+def without_training(words: list[list[str]]) -> list[list[str]]:
+    """Names without the fields of a recipe."""
+    return [[word for word in own if word.partition("=")[0] not in RECIPE_FIELDS] for own in words]
+
+
+def without_preset(words: list[list[str]]) -> list[list[str]]:
+    """Names without the preset, if it is the same in all; a name is never empty."""
+    return [own[1:] or own for own in words] if len({own[0] for own in words}) == 1 else words
+
+
+def kinds(words: Sequence[Sequence[str]], rows: Sequence[Row]) -> int:
+    """How many rows can be told apart by their name and what `told_apart` may add."""
+    return len({(*own, *(str(row.get(key)) for key, _ in APART)) for own, row in zip(words, rows, strict=True)})
 
 
 def told_apart(found: list[str], rows: Sequence[Row]) -> list[str]:
