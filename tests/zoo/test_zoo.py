@@ -18,6 +18,18 @@ REFERENCE = {"profile": "reference"}
 # softmax ignores what all keys share, a normalisation what all inputs share
 IDLE = ("key/bias", "mix_scores_bias", "key_norm/beta", "levit/out/bias")
 
+MEAN = {"pool": "mean", "head": "linear"}
+
+
+def lean(dim, depth, mlp_dim, tokens, channels, classes):
+    """Stem with two figures for each channel's normalisation, positions, blocks with a perception of 3 x 3, final norm, head."""
+    convolutions = sum(9 * a * b + 3 * b for a, b in itertools.pairwise((channels, 16, 32, dim)))
+    block = 4 * (dim * dim + dim) + 2 * dim * mlp_dim + mlp_dim + dim + 2 * 2 * dim + 10 * dim
+    return convolutions + tokens * dim + depth * block + 2 * dim + (dim + 1) * classes
+
+
+LEAN = lean(96, 4, 192, 64, 3, 10)
+
 SIZES = [
     ("transformer_global", {**REFERENCE}, 21_666_762),
     ("transformer_global", {**REFERENCE, "dataset": "cifar100"}, 21_759_012),
@@ -25,10 +37,13 @@ SIZES = [
     ("transformer_local", {**REFERENCE}, 151_386),
     ("transformer_local", {**REFERENCE, "dataset": "cifar100"}, 162_996),
     ("transformer_local", {**REFERENCE, "dataset": "mnist"}, 147_034),
-    ("transformer_local", {}, 151_386 + 512),
-    ("transformer_global", {}, 284_746),
-    ("transformer_global", {"key_dim": 64}, 682_570),
-    ("transformer_global", {"key_dim": 64, "dataset": "mnist"}, 670_602),
+    ("transformer_local", {**REFERENCE, "merge_norm": True}, 151_386 + 512),
+    ("transformer_global", {**REFERENCE, **MEAN, "key_dim": 16}, 284_746),
+    ("transformer_global", {**REFERENCE, **MEAN}, 682_570),
+    ("transformer_global", {**REFERENCE, **MEAN, "dataset": "mnist"}, 670_602),
+    ("transformer_global", {}, LEAN),
+    ("performer_softmax", {"dataset": "mnist"}, lean(64, 2, 128, 49, 1, 10)),
+    ("transformer_local", {}, LEAN + 4 * 4 * 49),  # a bias for each head and pair of places in a window of 4 x 4
 ]
 
 
@@ -52,8 +67,8 @@ def test_kernels_without_weights_leave_the_size_alone(name, profile):
 
 @pytest.mark.parametrize("share, extra", [("none", 294_912), ("head", 73_728), ("kv", 36_864), ("layer", 4_608)])
 def test_linformer_sharing_sizes(share, extra):
-    plain = keras_vix.describe("transformer_global", key_dim=64).trainable_parameters
-    assert keras_vix.describe("linformer", key_dim=64, m=32, share=share).trainable_parameters == plain + extra
+    plain = keras_vix.describe("transformer_global", **REFERENCE).trainable_parameters
+    assert keras_vix.describe("linformer", **REFERENCE, m=32, share=share).trainable_parameters == plain + extra
 
 
 BLOCKS = {"profile": "reference"}
@@ -301,11 +316,11 @@ WRONG = [
     (("performer_softmax",), {"profile": "fast"}, ValueError, "default, reference"),
     (("transformer_local",), {"position": "rope"}, ValueError, "rope"),
     (("transformer_local",), {"prefix": 1}, ValueError, "prefix=1"),
-    (("transformer_local",), {"dim": (64, 128, 256)}, ValueError, "one length"),
+    (("transformer_local",), {"dim": (64, 128, 256), **REFERENCE}, ValueError, "one length"),
     (("transformer_global",), {"mean": (0.5, 0.5)}, ValueError, "mean"),
     (("transformer_global",), {"std": 0}, ValueError, "std"),
-    (("linformer",), {"m": 1000}, ValueError, "m=1000, tokens=144"),
-    (("nystromformer",), {"m": 1000}, ValueError, "m=1000, tokens=144"),
+    (("linformer",), {"m": 1000}, ValueError, "m=1000, tokens=64"),
+    (("nystromformer",), {"m": 1000}, ValueError, "m=1000, tokens=64"),
 ]
 
 
