@@ -10,7 +10,7 @@ from types import MappingProxyType
 # `backbone`, whose table is in docs/profile.md.
 LEAN = MappingProxyType(
     dict(
-        embed="conv", conv_norm="batch", conv_activation="relu", conv_pool=3, local="perception", position_std=0.02,
+        embed="conv", conv_norm="batch", conv_activation="relu", conv_pool=3, position_std=0.02,
         dim=96, depth=4, num_heads=4, mlp_dim=192,
     )
 )  # fmt: skip
@@ -41,11 +41,14 @@ LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size:
 
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
-TINY_LEAN = TINY | dict(conv_norm=None, conv_activation="gelu", conv_pool=None, local="none", depth=2, mlp_dim=96)
+TINY_LEAN = TINY | dict(conv_norm=None, conv_activation="gelu", conv_pool=None, depth=2, mlp_dim=96)
 SMALL_GRIDS = MappingProxyType(  # 64 and 49 tokens; grey digits want less of everything
-    {(32, 32): dict(patch=4), (28, 28): dict(patch=4, dim=64, depth=2, num_heads=2, mlp_dim=128)}
+    {
+        (32, 32): dict(patch=4),
+        (28, 28): dict(patch=4, filters=(16, 32), strides=(1, 2, 2), dim=64, depth=2, num_heads=2, mlp_dim=128),
+    }
 )
-STEM = (16, 32, 64, 64)  # channels of the stem of the default profile before its last convolution
+STEM = (32, 64, 64, 64)  # channels of the stem of the default profile before its last convolution
 
 
 @dataclasses.dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_a_stem_of_the_callers_keeps_its_tokens():
     found = keras_vix.describe("performer_softmax", filters=(8, 16, 32))
     assert found.tokens == 64 and found.config["options"]["strides"] == (1, 1, 2, 2)
     found = keras_vix.describe("performer_softmax", strides=(2, 1, 1))
-    assert found.tokens == 256 and found.config["options"]["filters"] == (16, 32)
+    assert found.tokens == 256 and found.config["options"]["filters"] == (32, 64)
 
 
 @pytest.mark.parametrize("shape, tokens", [((64, 64, 3), 256), ((224, 224, 3), 196), ((96, 128, 3), 192), ((35, 35, 3), 49), ((9, 9, 1), 9)])
@@ -92,7 +92,7 @@ def test_photographs_are_only_mirrored_where_epochs_are_few():
 
 def test_perception_leaves_pyramids_and_tokens_in_front_to_others():
     model = keras_vix.build(
-        "transformer_local", dataset="cifar10", dim=(8, 16), depth=(1, 1), num_heads=2, mlp_dim=8, window=2, shift=0, compile=False
+        "transformer_local", dataset="cifar10", local="perception", dim=(8, 16), depth=(1, 1), num_heads=2, mlp_dim=8, window=2, shift=0, compile=False
     )
     assert model.get_layer("stage1_block0_local").grid == (4, 4)
     found = keras_vix.build("transformer_global", dataset="digits", local="perception", prefix=1, pool="first", compile=False)
