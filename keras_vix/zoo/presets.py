@@ -188,7 +188,7 @@ PRESETS = {
         dict(mixer="window"),
         "attention in 2-D windows, every second block shifted (Swin)",
         COLUMBIA + ", table 1, local model; arXiv:2103.14030",
-        "the reference drops elements where Swin drops paths, as the Keras example does; the default profile has one grid, no merging",
+        "the reference drops elements where Swin drops paths, as the Keras example does; the default profile merges nothing",
         counting="tables",
     ),
     "transformer_local_1d": Row(
