@@ -3,7 +3,7 @@
 from ..facts import DATASETS, IMAGENET, Facts
 from .. import checks
 from .config import AXES, Config, fields
-from .families import FAMILIES, LEAST_GRID, STEM, geometry, late, stem, strides
+from .families import CHANNELS, FAMILIES, LEAST_GRID, STEM, geometry, late, stem, strides
 from .lookup import lookup
 from .presets import PRESETS, Row
 from .sequence import SEQUENCES
@@ -53,7 +53,7 @@ def configure(preset: str, *, dataset: str | Facts | None = None, profile: str =
     start = {**getattr(family, profile), **({} if "patch" in choices else _geometry(row.family, shape, profile))}
     if profile == "default" and family.lean:
         start, overrides = _stem(start, {**choices, **overrides}, shape), dict(overrides)
-        if start["embed"] == "conv" and overrides.get("embed", "conv") == "conv" and "strides" not in overrides:
+        if start.get("embed") == "conv" and overrides.get("embed", "conv") == "conv" and "strides" not in overrides:
             overrides.pop("patch", None)  # it has become the strides of the stem
     start = _follow(family.rules, start, {**choices, **overrides})
     start = {**start, **choices}
@@ -98,7 +98,8 @@ def _stem(start: dict, choices: dict, shape) -> dict:
     if own or choices.get("embed", "conv") != "conv":
         return start
     if "strides" in choices:
-        return {**start, "filters": STEM[: max(0, len(choices["strides"]) - 1)]}
+        many = isinstance(choices["strides"], (tuple, list))  # else `Config` says what is wrong
+        return {**start, **STEM, **({"filters": CHANNELS[: max(0, len(choices["strides"]) - 1)]} if many else {})}
     whole = isinstance(patch, int) and not isinstance(patch, bool) and patch > 0
     try:
         fits = whole and not (shape[0] % patch or shape[1] % patch)

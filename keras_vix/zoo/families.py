@@ -8,12 +8,9 @@ from types import MappingProxyType
 
 # The one backbone of the default profile of the 2024 report's rows, which differ in their mixer alone; chosen by the suite
 # `backbone`, whose table is in docs/profile.md.
-LEAN = MappingProxyType(
-    dict(
-        embed="conv", conv_norm="batch", conv_activation="relu", conv_pool=3, position_std=0.02,
-        dim=96, depth=4, num_heads=4, mlp_dim=192,
-    )
-)  # fmt: skip
+LEAN = MappingProxyType(dict(position_std=0.02, dim=96, depth=4, num_heads=4, mlp_dim=192))
+STEM = MappingProxyType(dict(embed="conv", conv_norm="batch", conv_activation="relu", conv_pool=3))
+CHANNELS = (32, 64, 64, 64)  # of that stem, before its last convolution
 
 # The backbone of the report's global model and Performers: the Keras vision transformer example of 2021.
 ISOTROPIC = MappingProxyType(
@@ -41,14 +38,13 @@ LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size:
 
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
-TINY_LEAN = TINY | dict(conv_norm=None, conv_activation="gelu", conv_pool=None, depth=2, mlp_dim=96)
 SMALL_GRIDS = MappingProxyType(  # 64 and 49 tokens; grey digits want less of everything
     {
         (32, 32): dict(patch=4),
-        (28, 28): dict(patch=4, filters=(16, 32), strides=(1, 2, 2), dim=64, depth=2, num_heads=2, mlp_dim=128),
+        (28, 28): STEM | dict(patch=4, filters=(16, 32), strides=(1, 2, 2), dim=64, depth=2, num_heads=2, mlp_dim=128),
+        (8, 8): TINY | dict(depth=2, mlp_dim=96),
     }
 )
-STEM = (32, 64, 64, 64)  # channels of the stem of the default profile before its last convolution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +190,7 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(patch=4),
                 (8, 8): TINY | dict(depth=2, mlp_dim=96),
             },
-            lean=SMALL_GRIDS | {(8, 8): TINY_LEAN},
+            lean=SMALL_GRIDS,
         ),
         "swin": Family(
             **SWIN,
@@ -203,7 +199,7 @@ FAMILIES = MappingProxyType(
                 (28, 28): dict(patch=2, window=2, shift=1),
                 (8, 8): TINY | dict(dim=(48, 96), mlp_dim=96, window=4, shift=2),
             },
-            lean=SMALL_GRIDS | {(8, 8): TINY_LEAN},
+            lean=SMALL_GRIDS,
         ),
         "vix": hybrid(FLAT, position_std=1.0, token_std=1.0),
         "levix": hybrid(BARE),
@@ -314,10 +310,10 @@ def stem(patch: int) -> dict:
     One linear map of each patch where no strides of 2 and 3 lead there, or more than five.
     """
     found = steps(patch)
-    if (patch > 1 and not found) or len(found) > len(STEM) + 1:
+    if (patch > 1 and not found) or len(found) > len(CHANNELS) + 1:
         return {"embed": "patch", "patch": patch}
     convolutions = max(3, len(found))
-    return {"embed": "conv", "filters": STEM[: convolutions - 1], "strides": late(patch, convolutions)}
+    return {**STEM, "filters": CHANNELS[: convolutions - 1], "strides": late(patch, convolutions)}
 
 
 def late(patch: int, convolutions: int) -> tuple[int, ...]:
