@@ -286,7 +286,6 @@ def test_the_same_model_from_scratch_may_have_another_rate():
             row["unit"]["overrides"] = row["unit"]["overrides"] | {"learning_rate": 1e-3}
     found = stages.paths(rows)
     assert [round(path.scratch["test_accuracy"], 3) for path in found] == [0.41] * 3
-    assert stages.words_of([path.row for path in found]) == ["lsa", "nystrom", "linformer"]
     (panel,) = plots.plot_stages(rows).axes
     assert [text.get_text() for text in panel.get_yticklabels()] == ["lsa", "nystrom", "linformer"]
 

@@ -173,3 +173,33 @@ def test_mixers_of_several_presets_and_shared_words():
               "vit depth=4 input_shape=4x4x3 pool=mean"]
     rows = [{"label": label, "preset": label[:3]} for label in labels]
     assert scaling.mixer_names(rows) == [scaling.EXACT, "vip", scaling.EXACT]
+
+
+LONG = "learning_rate=0.001 num_features=64 another_option=7"
+
+
+def swapped(*words):
+    return [{"label": f"transformer_global {one}", "preset": "transformer_global", "init": "checkpoint"} for one in words]
+
+
+def test_names_too_long_leave_out_how_rows_were_trained_and_the_preset_of_all():
+    rows = swapped(f"kernel=linformer m=16 {LONG}", f"kernel=nystrom m=16 {LONG}", "mixer=window window=4 num_features=64 shift=2")
+    found = values.names(rows)
+    assert [name.split(" ")[0] for name in found] == ["linformer", "nystrom", "window"]
+    assert all("learning_rate" not in name and len(name) <= values.CLIP for name in found)
+
+
+def test_what_rows_alone_differ_in_stays_in_their_names():
+    many = "kernel=performer num_features=64 dropout=0.1"
+    found = values.names(swapped(f"{many} learning_rate=0.001", f"{many} learning_rate=0.1", "kernel=lsa"))
+    assert len(set(found)) == 3 and "learning_rate=0.1" in found[1]
+
+
+def test_names_too_long_are_still_told_apart_by_their_start():
+    rows = swapped(f"kernel=linformer {LONG} {LONG}x", f"kernel=linformer {LONG} {LONG}x", "kernel=lsa")
+    rows[1]["init"] = "scratch"
+    assert kinds_of(values.names(rows)) == 3
+
+
+def kinds_of(found):
+    return len(set(found))

@@ -55,7 +55,7 @@ def plot_stages(rows: Sequence[Row]) -> Any:
         rows: result rows; failed ones, and those that started from no other's weights, serve for comparison only.
     """
     found = paths(rows)
-    labels = names([path.row for path in found], most=ROOM)
+    labels = names([path.row for path in found], room=0, most=ROOM)
     looks = families([{"preset": label} for label in labels])
     with style():
         figure = new_figure(WIDTH, 1.35 + 0.27 * max(len(found), 1))

@@ -78,8 +78,9 @@ def names(rows: Sequence[Row], room: int = 24, most: int = CLIP) -> list[str]:
     """A short name for each row: the label without the words that all share, and with what sets equal ones apart.
 
     If one of them is longer than `room` characters, words that all rows of the same preset share go as well. If one is then
-    longer than `most`, kernels and mixers stand without `kernel=`, and what is left out as long as no two rows get alike is how
-    they were trained, and then the preset if all have the same. What is still longer is cut.
+    longer than `most`, or `room` is 0, kernels and mixers stand without `kernel=`, and how rows were trained goes, and the preset
+    if all have the same, as long as no two rows get alike. What is still longer than `most` is cut, in its middle where
+    cutting the end would make two alike.
     """
     words = [one_line(row.get("label") or row.get("preset") or "?").split(" ") for row in rows]
     common = set.intersection(*({word for word in own[1:]} for own in words)) if len(words) > 1 else set()
@@ -87,13 +88,17 @@ def names(rows: Sequence[Row], room: int = 24, most: int = CLIP) -> list[str]:
     if longest(words) > room:
         known = {own[0]: set.intersection(*(set(two[1:]) for two in words if two[0] == own[0])) for own in words}
         words = [[own[0], *(word for word in own[1:] if word not in known[own[0]])] for own in words]
-    if longest(words) > most:
+    limit = most if room else 0
+    if longest(words) > limit:
         words = [[word.removeprefix("kernel=").removeprefix("mixer=") for word in own] for own in words]
     for shorten in (without_training, without_preset):
         fewer = shorten(words)
-        if longest(words) > most and kinds(fewer, rows) == kinds(words, rows):
+        if longest(words) > limit and kinds(fewer, rows) == kinds(words, rows):
             words = fewer
-    return [clean(name, most) for name in told_apart([" ".join(own) for own in words], rows)]
+    found = told_apart([" ".join(own) for own in words], rows)
+    short = [clean(name, most) for name in found]
+    middle = [f"{name[: most // 2 - 1]}…{name[most // 2 - most :]}" if len(name) > most else name for name in found]
+    return [clean(middle[place], most) if short.count(name) > 1 else name for place, name in enumerate(short)]
 
 
 def longest(words: Sequence[Sequence[str]]) -> int:
