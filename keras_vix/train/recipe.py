@@ -102,7 +102,6 @@ COLUMBIA = {
 
 # The default profile of the same rows, chosen by the suite `backbone` (docs/profile.md).
 LEAN = dict(epochs=60, batch_size=128, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1)
-FEW = 20  # epochs; below, photographs are only mirrored: moving them as well pays when each is seen often
 
 # Hybrid X-formers 2022: AdamW at a constant rate, decay of everything, no augmentation. Its runs differ in batch size and length.
 HYBRID = dict(epochs=40, batch_size=64, weight_decay=0.01, decay_all=True, optimizer_epsilon=1e-8, augment="none")
@@ -173,10 +172,7 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
         start["augment"] = "flip" if row.family == "swin" else "reference_cifar"
     elif row.family == "swin":
         start["augment"] = "none"
-    made = Recipe(**{**start, **overrides})
-    if lean and dataset in ("cifar10", "cifar100") and made.epochs < FEW and "augment" not in overrides:
-        return dataclasses.replace(made, augment="flip")
-    return made
+    return Recipe(**{**start, **overrides})
 
 
 def from_source(source: str, dataset: str = "", **overrides) -> Recipe:

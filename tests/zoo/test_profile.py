@@ -79,15 +79,12 @@ def test_other_images_get_at_most_256_tokens(shape, tokens):
     assert keras_vix.describe("performer_softmax", input_shape=shape, classes=3).tokens == tokens
 
 
-def test_photographs_are_only_mirrored_where_epochs_are_few():
-    assert recipe("performer_softmax", "cifar10").augment == "default"
-    assert recipe("performer_softmax", "cifar10", epochs=10).augment == "flip"
-    assert recipe("performer_softmax", "cifar10", epochs=20).augment == "default"
-    assert recipe("performer_softmax", "cifar10", epochs=10, augment="cifar").augment == "cifar"
-    assert recipe("performer_softmax", "cifar10", epochs=10, augment="default").augment == "default"
-    assert recipe("performer_softmax", "cifar10", "reference", epochs=10).augment == "reference_cifar"
-    assert recipe("performer_softmax", "mnist", epochs=10).augment == "default"
-    assert recipe("vit", "cifar10", epochs=10).augment == "default"
+def test_the_recipe_is_that_of_all_rows_and_digits_keep_their_own():
+    found = [recipe(preset, "cifar10", epochs=10) for preset in ROWS]
+    assert all(one == found[0] for one in found)
+    assert (found[0].learning_rate, found[0].weight_decay, found[0].schedule, found[0].augment) == (3e-3, 0.05, "cosine", "default")
+    assert recipe("performer_softmax", "cifar10", "reference").augment == "reference_cifar"
+    assert (recipe("performer_softmax", "digits").weight_decay, recipe("performer_softmax", "digits").epochs) == (1e-4, 18)
 
 
 def test_perception_leaves_pyramids_and_tokens_in_front_to_others():
