@@ -51,6 +51,13 @@ def seed(name: str, value) -> int:
     return integer(name, value, 0, 2**32 - 1)
 
 
+def several(name: str, values) -> tuple[int, ...]:
+    """Positive integers, as a tuple."""
+    if not isinstance(values, (tuple, list)):
+        raise TypeError(f"`{name}` must be a tuple of integers. Received: {name}={values!r}.")
+    return tuple(integer(name, value) for value in values)
+
+
 def pair(name: str, value, minimum: int = 1, maximum: int | None = None) -> tuple[int, int]:
     """An int or a pair of ints as a pair `(rows, columns)`."""
     if isinstance(value, (tuple, list)):

@@ -139,9 +139,9 @@ class ConvEmbedding(Layer):
     ):
         super().__init__(**kwargs)
         self.dim = checks.integer("dim", dim)
-        self.filters = tuple(checks.integer("filters", f) for f in filters)
+        self.filters = checks.several("filters", filters)
         self.conv_kernel = checks.odd("conv_kernel", conv_kernel)
-        self.strides = tuple(checks.integer("strides", s) for s in strides)
+        self.strides = checks.several("strides", strides)
         self.conv_activation = conv_activation
         self.conv_last, self.conv_bias = conv_last, conv_bias
         self.conv_norm = conv_norm if conv_norm is None else checks.choice("conv_norm", conv_norm, NORM_LAYERS)

@@ -100,7 +100,7 @@ COLUMBIA = {
     "swin": dict(epochs=50, batch_size=128, label_smoothing=0.1),
 }
 
-# The default profile of the same rows, chosen by the suite `backbone` (docs/profile.md).
+# The default profile of the same rows; the suite `backbone` searches it (docs/profile.md).
 LEAN = dict(epochs=60, batch_size=128, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1)
 
 # Hybrid X-formers 2022: AdamW at a constant rate, decay of everything, no augmentation. Its runs differ in batch size and length.

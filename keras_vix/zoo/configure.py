@@ -98,8 +98,7 @@ def _stem(start: dict, choices: dict, shape) -> dict:
     if own or choices.get("embed", "conv") != "conv":
         return start
     if "strides" in choices:
-        many = isinstance(choices["strides"], (tuple, list))  # else `Config` says what is wrong
-        return {**start, **STEM, **({"filters": CHANNELS[: max(0, len(choices["strides"]) - 1)]} if many else {})}
+        return {**start, **STEM, "filters": CHANNELS[: max(0, len(checks.several("strides", choices["strides"])) - 1)]}
     whole = isinstance(patch, int) and not isinstance(patch, bool) and patch > 0
     try:
         fits = whole and not (shape[0] % patch or shape[1] % patch)
@@ -107,7 +106,7 @@ def _stem(start: dict, choices: dict, shape) -> dict:
         fits = False
     found = {**start, **(stem(patch) if fits else {"embed": "patch", "patch": patch})}
     if "filters" in choices and found["embed"] == "conv":
-        found["strides"] = late(patch, len(choices["filters"]) + 1)
+        found["strides"] = late(patch, len(checks.several("filters", choices["filters"])) + 1)
     return found
 
 

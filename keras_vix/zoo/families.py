@@ -6,8 +6,8 @@ Profiles: `reference` is the closest reading of the source; `default` is the lea
 import dataclasses
 from types import MappingProxyType
 
-# The one backbone of the default profile of the 2024 report's rows, which differ in their mixer alone; chosen by the suite
-# `backbone`, whose table is in docs/profile.md.
+# The one backbone of the default profile of the 2024 report's rows, which differ in their mixer alone; the suite
+# `backbone` searches it (docs/profile.md).
 LEAN = MappingProxyType(dict(position_std=0.02, dim=96, depth=4, num_heads=4, mlp_dim=192))
 STEM = MappingProxyType(dict(embed="conv", conv_norm="batch", conv_activation="relu", conv_pool=3))
 CHANNELS = (32, 64, 64, 64)  # of that stem, before its last convolution
@@ -290,8 +290,8 @@ def geometry(family: str, input_shape, profile: str = "reference") -> dict:
         patch for patch in range(1, min(rows, columns) + 1)
         if rows % patch == 0 and columns % patch == 0 and rows * columns <= found.max_tokens * patch**2
     ]  # fmt: skip
-    smooth = [patch for patch in fitting if steps(patch)] if found.lean and profile == "default" else []
-    return {"patch": (smooth or fitting or [1])[0]}
+    stems = [patch for patch in fitting if stem(patch)["embed"] == "conv"] if found.lean and profile == "default" else []
+    return {"patch": (stems or fitting or [1])[0]}
 
 
 def steps(patch: int) -> tuple[int, ...]:

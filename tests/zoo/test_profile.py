@@ -74,7 +74,7 @@ def test_a_stem_of_the_callers_keeps_its_tokens():
     assert found.tokens == 256 and found.config["options"]["filters"] == (32, 64)
 
 
-@pytest.mark.parametrize("shape, tokens", [((64, 64, 3), 256), ((224, 224, 3), 196), ((96, 128, 3), 192), ((35, 35, 3), 49), ((9, 9, 1), 9)])
+@pytest.mark.parametrize("shape, tokens", [((64, 64, 3), 256), ((224, 224, 3), 196), ((96, 128, 3), 192), ((35, 35, 3), 49), ((9, 9, 1), 81), ((49, 49, 1), 49)])
 def test_other_images_get_at_most_256_tokens(shape, tokens):
     assert keras_vix.describe("performer_softmax", input_shape=shape, classes=3).tokens == tokens
 
@@ -95,3 +95,10 @@ def test_perception_leaves_pyramids_and_tokens_in_front_to_others():
     found = keras_vix.build("transformer_global", dataset="digits", local="perception", prefix=1, pool="first", compile=False)
     assert found.get_layer("stage0_block0_local").prefix == 1
     assert np.isfinite(found.predict(np.zeros((2, 8, 8, 1), "uint8"), verbose=0)).all()
+
+
+@pytest.mark.parametrize("options", [{"strides": 2}, {"filters": 8}, {"strides": "2"}])
+def test_a_stem_that_is_no_tuple_is_named(options):
+    (name,) = options
+    with pytest.raises(TypeError, match=f"`{name}` must be a tuple of integers. Received: {name}="):
+        keras_vix.build("performer_softmax", **options)
