@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,24 @@ def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, An
 
         enable()
     if unit.task == "cost":
-        from .cost import cost
+        from .cost import cost as run
+    else:
+        from .measure import trained as run
+    with dtype_policy(unit.dtype_policy):
+        return run(unit, progress)
 
-        return cost(unit, progress)
-    from .measure import trained
 
-    return trained(unit, progress)
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Keras' policy within the block; that of the process comes back behind it."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def row_of(unit: Unit, progress: Progress) -> dict[str, Any]:

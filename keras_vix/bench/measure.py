@@ -150,7 +150,7 @@ def train(
 
     training = feed(data, recipe, seed)
     validation = padded(batches(data.validation, recipe.batch_size))
-    timing = Timing(images=training.images)
+    timing = Timing(per_step=recipe.steps_per_execution == 1, images=training.images)
     begin = time.perf_counter()
     progress({
         "event": "started", "epochs": recipe.epochs, "steps": len(training), "batch_size": recipe.batch_size,

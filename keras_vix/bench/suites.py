@@ -13,11 +13,11 @@ from typing import Any
 
 from ..checks import choice, near, number
 from .published import STUDIES
-from .unit import TASKS, Unit
+from .unit import POLICIES, TASKS, Unit
 
 SETTINGS = (
     "dataset", "profile", "seed", "epochs", "batch_size", "limit", "task", "devices", "deterministic", "distill_epochs",
-    "validation",
+    "validation", "dtype_policy",
 )  # fmt: skip
 HEADINGS = ("title", "description", "published", "up_to", "seeds", "set", "rows")
 ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
@@ -298,6 +298,7 @@ def unit_of(row: Mapping[str, Any], backend: str | None, known: Mapping[str, Seq
         if not isinstance(value, str):
             raise TypeError(f"{key} must be a name. Received: {key}={value!r}.")
     choice("task", settings.get("task", TASKS[0]), TASKS)
+    choice("dtype_policy", settings.get("dtype_policy", POLICIES[0]), POLICIES)
     if settings.get("validation") is not None:
         number("validation", settings["validation"], 1e-6, 1.0)
     if not isinstance(settings.get("deterministic", False), bool):

@@ -13,6 +13,7 @@ from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
 TASKS = ("train", "cost")
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16")  # of dtypes, by Keras' names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Unit:
         deterministic: equal bits in equal runs, at the price of other times.
         distill_epochs: of `train.distill_attention` before the training, with the model that it starts from as the teacher.
         validation: the fraction of the training images set apart; None is a tenth. A search for settings wants more.
+        dtype_policy: of the whole model, a name in `POLICIES`.
     """
 
     preset: str
@@ -51,12 +53,14 @@ class Unit:
     deterministic: bool = False
     distill_epochs: int = 0
     validation: float | None = None
+    dtype_policy: str = "float32"
 
     @property
     def label(self) -> str:
         """The preset and what was changed of it: `performer_relu m=16`."""
         start = ["init=checkpoint"] if self.start else []
         start += [f"distill={self.distill_epochs}"] if self.distill_epochs else []
+        start += [f"dtype_policy={self.dtype_policy}"] if self.dtype_policy != "float32" else []
         return " ".join([self.preset, *(f"{key}={short(value)}" for key, value in self.overrides.items()), *start])
 
     @property
@@ -91,7 +95,7 @@ class Unit:
 
 
 # Fields that the first results did not have: left out at these values, so that fingerprints stay what they were.
-LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-6:]}
+LATER = {field.name: field.default for field in dataclasses.fields(Unit)[-7:]}
 
 
 def identity(unit: Unit) -> dict[str, Any]:

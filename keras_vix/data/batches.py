@@ -55,7 +55,8 @@ class Batches(keras.utils.PyDataset):
         self.policy = find_policy(augment)
         self.seed = checks.seed("seed", seed)
         lazy = isinstance(x, Lazy)
-        self._threads = _threads(lazy) if workers is None else checks.integer("workers", workers, 1, 256)
+        changing = lazy or self.policy != Policy()
+        self._threads = _threads(changing) if workers is None else checks.integer("workers", workers, 1, 256)
         self._lead = self._threads * (1 if lazy else LEAD)
         super().__init__()
         self.x, self.y = x, y
@@ -149,8 +150,9 @@ def batches(
         augment: A name in `POLICIES`, or a `Policy`.
         seed: Of order and augmentation, 0..2**32-1.
         drop_remainder: Leave out the last, smaller batch.
-        workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them. None: one, or
-            for images that are still to be decoded one for each processor core, two to eight; each holds up to a batch.
+        workers: Threads; above 1 they prepare the next batches ahead. What is in a batch does not depend on them. None: one for
+            each processor core, two to eight, where images are changed or still to be decoded, otherwise one; each holds one
+            or two batches.
         facts: Of the data set, `data.facts`: its classes, for mixed labels, and its mean and deviation, for what is erased.
             Without them both are read off this split, in which the last class must then occur.
         repeats: How often each image comes, one time after the other and each time changed anew. An epoch stays as long as it
@@ -175,9 +177,10 @@ def batches(
     )
 
 
-def _threads(lazy: bool) -> int:
+def _threads(work: bool) -> int:
+    """How many threads prepare batches, where there is work to do."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST, max(2, cores)) if lazy else 1
+    return min(MOST, max(2, cores)) if work else 1
 
 
 def _figures(policy: Policy, x: np.ndarray | Lazy, y: np.ndarray, facts: Facts | None) -> tuple:

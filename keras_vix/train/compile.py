@@ -38,6 +38,7 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None, layerw
         # What fills up a batch for several devices must not count.
         **{"weighted_metrics" if present() > 1 else "metrics": [Accuracy(), Crossentropy()]},
         jit_compile=recipe.jit_compile,
+        steps_per_execution=recipe.steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)  # or a file saved before training would not load whole
     return model
@@ -53,6 +54,8 @@ def optimizer(
         extra |= {**layerwise, "decay_all": recipe.decay_all}
     if recipe.ema is not None:
         extra |= {"use_ema": True, "ema_momentum": recipe.ema}
+    if recipe.accumulate > 1:
+        extra["gradient_accumulation_steps"] = recipe.accumulate
     if recipe.optimizer_epsilon is not None:
         extra["epsilon"] = recipe.optimizer_epsilon
     made = makers[recipe.optimizer](

@@ -36,7 +36,11 @@ class Recipe:
         repeat_all: let the epoch grow by as much instead.
         ema: momentum of a running mean of the weights, which they are set to when `fit` ends, or `None`.
         recipe: the published recipe, a name in `keras_vix.train.SOURCES`, that it started from, or `None`.
-        jit_compile: Keras' word, `auto`, True or False.
+        jit_compile: Keras' word, `auto`, True or False. `auto` is the fastest measured: XLA on JAX and on TensorFlow with a GPU,
+            none on TensorFlow without one and on torch; docs/profile.md has the table.
+        accumulate: batches whose gradients are averaged before the weights move. `batch_size` is that of one, and schedules
+            count each: batches of 32 that are accumulated by fours train as batches of 128 do, but for batch normalisation.
+        steps_per_execution: batches that Keras runs in one call; callbacks see the last of them only. Not on torch.
     """
 
     epochs: int = 60
@@ -59,9 +63,11 @@ class Recipe:
     ema: float | None = None
     recipe: str | None = None
     jit_compile: bool | str = "auto"
+    accumulate: int = 1
+    steps_per_execution: int = 1
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "repeats"):
+        for name in ("epochs", "batch_size", "repeats", "accumulate", "steps_per_execution"):
             checks.integer(name, getattr(self, name))
         checks.choice("optimizer", self.optimizer, OPTIMIZERS)
         checks.choice("schedule", self.schedule, SCHEDULES)
@@ -185,7 +191,8 @@ def from_source(source: str, dataset: str = "", **overrides) -> Recipe:
     checks.choice("recipe", source, SOURCES)
     batch = overrides.get("batch_size")
     batch = None if batch is None else checks.integer("batch_size", batch)
-    return Recipe(**{**published(source, dataset, batch), "recipe": source, **overrides})
+    parts = checks.integer("accumulate", overrides.get("accumulate", 1))
+    return Recipe(**{**published(source, dataset, batch, parts), "recipe": source, **overrides})
 
 
 def known(fields) -> None:

@@ -87,11 +87,11 @@ def source_of(family: str) -> str | None:
     return family if family in SOURCES else BY_FAMILY.get(family)
 
 
-def published(name: str, dataset: str, batch_size: int | None = None) -> dict:
-    """The fields of a published recipe; its peak rate follows the batch size where the source says so."""
+def published(name: str, dataset: str, batch_size: int | None = None, accumulate: int = 1) -> dict:
+    """The fields of a published recipe; its peak rate follows the images of an update where the source says so."""
     fields = dict(SOURCES[name])
     if name in PER_IMAGE:
-        peak = fields["learning_rate"] = PER_IMAGE[name] * (batch_size or fields["batch_size"])
+        peak = fields["learning_rate"] = PER_IMAGE[name] * (batch_size or fields["batch_size"]) * accumulate
         fields |= {key: min(fields.get(key, 0.0), peak) for key in ("warmup_rate", "final_rate")}
     if dataset in AUGMENT.get(name, {}):
         fields["augment"] = AUGMENT[name][dataset]

@@ -99,6 +99,15 @@ def test_half_of_the_images_to_choose_by(row):
     assert (wider["train_images"], wider["validation_images"], wider["test_images"]) == (60, 60, 120)
 
 
+def test_a_row_in_bfloat16_and_several_steps_at_once(row):
+    options = SMALL.overrides | {"steps_per_execution": 3}
+    mixed = child.row_of(dataclasses.replace(SMALL, epochs=2, dtype_policy="mixed_bfloat16", overrides=options), lambda event: None)
+    assert mixed["status"] == "done" and "dtype_policy=mixed_bfloat16" in mixed["label"], mixed.get("message")
+    assert (mixed["environment"]["policy"], row["environment"]["policy"]) == ("mixed_bfloat16", "float32")
+    assert keras.config.dtype_policy().name == "float32"
+    assert mixed["step_seconds"] is None and mixed["epoch_seconds"] > 0 and mixed["train_loss"] != row["train_loss"]
+
+
 def test_an_exception_after_some_epochs_keeps_their_curves(monkeypatch):
     """F24: a callback that raises in the middle of `fit`."""
 

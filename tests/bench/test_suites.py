@@ -62,7 +62,7 @@ def test_the_nearer_setting_wins():
         ({"epochs": True}, TypeError, "epochs=True"), ({"batch_size": -1}, ValueError, "batch_size=-1"),
         ({"limit": 3}, ValueError, "limit=3"), ({"seed": -1}, ValueError, "seed=-1"),
         ({"seed": 2**32}, ValueError, "seed="), ({"dataset": 3}, TypeError, "dataset=3"),
-        ({"preset": 3}, TypeError, "preset=3"),
+        ({"preset": 3}, TypeError, "preset=3"), ({"dtype_policy": "bfloat"}, ValueError, "mixed_bfloat16"),
     ],
 )
 def test_a_setting_out_of_range_is_named(row, error, words):

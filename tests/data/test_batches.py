@@ -1,5 +1,7 @@
 """Batches: every image once an epoch, repeatable whatever draws them."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -124,6 +126,28 @@ def test_fit_sees_each_image_once_an_epoch(split, workers):
     for number in (1, 2, 3):
         labels = [label for index in range(7) for label in train.drawn[number][index]]
         assert sorted(labels) == list(range(N))
+
+
+class Begun(Batches):
+    """Batches that write down which were begun."""
+
+    def __init__(self, *args, **options):
+        self.begun = set()
+        super().__init__(*args, **options)
+
+    def _make(self, key):
+        self.begun.add(key)
+        return super()._make(key)
+
+
+@pytest.mark.parametrize("augment, ahead", [("flip", True), ("none", False)])
+def test_batches_that_change_are_made_ahead(split, augment, ahead):
+    source = Begun(split, 8, augment=augment)
+    source[0]
+    end = time.monotonic() + (10 if ahead else 0.2)
+    while time.monotonic() < end and (0, 1) not in source.begun:
+        time.sleep(0.01)
+    assert ((0, 1) in source.begun) is ahead
 
 
 def test_training_is_the_same_with_any_number_of_workers(split):

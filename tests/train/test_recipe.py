@@ -49,6 +49,32 @@ def test_every_optimizer_lowers_the_loss(optimizer):
     assert losses[-1] < losses[0]
 
 
+def trained(batch_size, **options):
+    """Losses and weights after two epochs of the same images in the same order."""
+    keras.utils.set_random_seed(0)
+    data = keras_vix.data.load("digits", limit=100)
+    model = keras_vix.build("performer_relu", dataset="digits", depth=1, optimizer="sgd", learning_rate=0.05, **options)
+    x, y = data.train.x[:64], data.train.y[:64]
+    losses = model.fit(x, y, batch_size=batch_size, epochs=2, shuffle=False, verbose=0).history["loss"]
+    return losses, [np.array(w) for w in model.trainable_weights]
+
+
+def test_accumulated_batches_train_as_one():
+    (_, whole), (_, parts), (_, small) = trained(32, clip_norm=None), trained(8, clip_norm=None, accumulate=4), trained(8, clip_norm=None)
+    assert max(np.abs(a - b).max() for a, b in zip(whole, parts)) <= 1e-5
+    assert max(np.abs(a - b).max() for a, b in zip(whole, small)) >= 1e-3
+
+
+def test_several_steps_in_one_call_train_as_one_at_a_time():
+    (one, _), (four, _) = trained(8), trained(8, steps_per_execution=4)
+    np.testing.assert_allclose(one, four, rtol=1e-5)
+
+
+def test_a_peak_that_follows_the_batch_follows_accumulated_ones():
+    whole, parts = recipe("vit_ti16", recipe="deit", batch_size=512), recipe("vit_ti16", recipe="deit", batch_size=128, accumulate=4)
+    assert whole.learning_rate == parts.learning_rate > recipe("vit_ti16", recipe="deit", batch_size=128).learning_rate
+
+
 def test_mixed_precision_moves_every_weight():
     """Feature maps in float16 underflow, every step is skipped and nothing says so; here they run in float32."""
     keras.config.set_dtype_policy("mixed_float16")
@@ -72,6 +98,8 @@ def test_mixed_precision_moves_every_weight():
         ({"weight_decay": -1}, ValueError, "weight_decay=-1"),
         ({"clip_norm": 0}, ValueError, "clip_norm=0"),
         ({"augment": 3}, TypeError, "augment=3"),
+        ({"accumulate": 0}, ValueError, "accumulate=0"),
+        ({"steps_per_execution": "auto"}, TypeError, "steps_per_execution='auto'"),
         ({"epoch": 3}, ValueError, "epochs"),
     ],
 )
