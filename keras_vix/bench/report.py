@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from . import doubts, figures, latex, seeds, store, tables, web
+from . import doubts, figures, latex, profiles, seeds, store, tables, web
 from .beside import Beside, beside
 from .board import pages
 from .clean import clean
-from .tables import Grid, Row, escape_markdown, one_line, paragraph
+from .tables import Grid, Row, escape_markdown, one_line, paragraph, prose
 
 FORMATS = ("md", "csv", "json", "tex", "html")
 PAUSE = 20.0  # seconds at least between two drawings while a benchmark runs
@@ -232,9 +232,10 @@ def warnings_of(rows: Sequence[Row]) -> list[str]:
     return [f"> **{heading}.** {escape_markdown(text)}" for heading, text in doubts_of(rows)]
 
 
-def over_seeds(rows: Sequence[Row]) -> list[Grid]:
-    """The table of means, if any unit was run at several seeds."""
-    return [seeds.grid(rows)] if seeds.repeated(rows) else []
+def comparisons(rows: Sequence[Row]) -> list[Grid]:
+    """The table of means, if any unit was run at several seeds, and that of profiles, if any was run in both."""
+    means = seeds.grid(rows) if seeds.repeated(rows) else None
+    return [one for one in (means, profiles.grid(rows)) if one]
 
 
 def to_markdown(found: Results, drawn: Sequence[Mapping[str, Any]]) -> str:
@@ -244,12 +245,12 @@ def to_markdown(found: Results, drawn: Sequence[Mapping[str, Any]]) -> str:
     parts += [paragraph(text) for text in found.description.split("\n\n") if text.strip()]
     parts += [tables.caption(rows, "; ".join(found.commands)), tables.to_markdown(rows).strip(), " ".join(notes_of(rows))]
     parts += warnings_of(rows)
-    for one in over_seeds(rows):
-        parts += [f"## {one.title}", tables.markdown(one), *map(paragraph, one.notes)]
+    for one in comparisons(rows):
+        parts += [f"## {one.title}", tables.markdown(one), *map(prose, one.notes)]
     for one in studies_of(found):
-        parts += [f"## {one.title}", *map(paragraph, one.notes)]
+        parts += [f"## {one.title}", *map(prose, one.notes)]
         for table in one.tables:
-            parts += [f"### {escape_markdown(table.title)}", tables.markdown(table), *map(paragraph, table.notes)]
+            parts += [f"### {escape_markdown(table.title)}", tables.markdown(table), *map(prose, table.notes)]
     parts += [f"## {escape_markdown(one['title'])}\n\n{picture(one)}" for one in drawn if one["run"] is None]
     own = [picture(one) for one in drawn if one["run"] is not None]
     parts += ["## Each run", *own] if own else []
@@ -275,7 +276,7 @@ def logs(rows: Sequence[Row]) -> list[str]:
 def to_latex(found: Results) -> str:
     """All tables in LaTeX."""
     published = [table for one in studies_of(found) for table in one.tables]
-    own = latex.page([*tables.grids(found.rows), *over_seeds(found.rows)], tables.setting(found.rows))
+    own = latex.page([*tables.grids(found.rows), *comparisons(found.rows)], tables.setting(found.rows))
     return own + ("\n" + "\n\n".join(map(latex.to_latex, published)) + "\n" if published else "")
 
 
@@ -287,7 +288,7 @@ def to_html(found: Results, pictures: Sequence[web.Picture]) -> str:
     studies = [(one.title, one.notes, one.tables) for one in studies_of(found)]
     written = f"Written by keras_vix {__version__}. The same figures in full: results.csv and results.json beside this page."
     return web.page(web.Content(
-        found.title, found.description, tables.setting(rows), found.commands, rows, own, over_seeds(rows), studies,
+        found.title, found.description, tables.setting(rows), found.commands, rows, own, comparisons(rows), studies,
         [re.sub("`(.)`", r"“\1”", note) for note in notes_of(rows)], doubts_of(rows), pictures, environment_of(rows), written,
     ))
 

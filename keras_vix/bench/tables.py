@@ -157,6 +157,11 @@ def paragraph(text: str) -> str:
     return re.sub(r"^(\d{1,9})(?=[.)])|^(?=[#>+=~-])", r"\1\\", escape_markdown(text))
 
 
+def prose(text: str) -> str:
+    """`paragraph`, in which plain words between backticks stay code."""
+    return re.sub(r"\\`([\w.=-]+)\\`", r"`\1`", paragraph(text))
+
+
 def markdown(table: Grid) -> str:
     """A table in Markdown, text at the left and numbers at the right."""
     lines = [

@@ -53,6 +53,11 @@ def test_a_paragraph_starts_no_block(text, escaped):
     assert tables.paragraph(text) == escaped
 
 
+def test_prose_keeps_plain_words_as_code():
+    assert tables.prose("the suite `backbone`, `--epochs` and `a=3`") == "the suite `backbone`, `--epochs` and `a=3`"
+    assert tables.prose("`<b>` `a_` ``") == r"\`&lt;b>\` \`a\_\` \`\`"
+
+
 def test_a_nasty_label_stays_in_its_cell():
     lines = tables.to_markdown([samples.done(label=NASTY)]).splitlines()
     assert lines[2].startswith('| =HYPERLINK("x")\\|&lt;b>\\`\\*\\[1\\]\\* | 0.9313 |')
