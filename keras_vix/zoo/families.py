@@ -38,10 +38,11 @@ LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size:
 
 # Images of 8 x 8: every pixel a token, seen through a 5 x 5 stem, since a single pixel says too little.
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
-SMALL_GRIDS = MappingProxyType(  # 64 and 49 tokens; grey digits want less of everything
+SMALL_GRIDS = MappingProxyType(  # 64 and 49 tokens, few enough to stand side by side; grey digits want less of everything
     {
-        (32, 32): dict(patch=4),
-        (28, 28): STEM | dict(patch=4, filters=(16, 32), strides=(1, 2, 2), dim=64, depth=2, num_heads=2, mlp_dim=128),
+        (32, 32): dict(patch=4, pool="flatten"),
+        (28, 28): STEM
+        | dict(patch=4, filters=(16, 32), strides=(1, 2, 2), dim=64, depth=2, num_heads=2, mlp_dim=128, pool="flatten"),
         (8, 8): TINY | dict(depth=2, mlp_dim=96),
     }
 )

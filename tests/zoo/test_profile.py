@@ -74,6 +74,12 @@ def test_a_stem_of_the_callers_keeps_its_tokens():
     assert found.tokens == 256 and found.config["options"]["filters"] == (32, 64)
 
 
+def test_tokens_stand_side_by_side_where_they_are_few():
+    pools = {name: configure("performer_softmax", dataset=name).pool for name in ("cifar10", "mnist", "digits", "tiny_imagenet")}
+    assert pools == {"cifar10": "flatten", "mnist": "flatten", "digits": "mean", "tiny_imagenet": "mean"}
+    assert configure("performer_softmax", pool="mean").pool == "mean"
+
+
 @pytest.mark.parametrize("shape, tokens", [((64, 64, 3), 256), ((224, 224, 3), 196), ((96, 128, 3), 192), ((35, 35, 3), 49), ((9, 9, 1), 81), ((49, 49, 1), 49)])
 def test_other_images_get_at_most_256_tokens(shape, tokens):
     assert keras_vix.describe("performer_softmax", input_shape=shape, classes=3).tokens == tokens

@@ -22,10 +22,10 @@ MEAN = {"pool": "mean", "head": "linear"}
 
 
 def lean(dim, depth, mlp_dim, tokens, stem, classes):
-    """Stem with two figures for each channel's normalisation, positions, blocks, final normalisation, head."""
+    """Stem with two figures for each channel's normalisation, positions, blocks, final normalisation, head over all tokens."""
     convolutions = sum(9 * a * b + 3 * b for a, b in itertools.pairwise((*stem, dim)))
     block = 4 * (dim * dim + dim) + 2 * dim * mlp_dim + mlp_dim + dim + 2 * 2 * dim
-    return convolutions + tokens * dim + depth * block + 2 * dim + (dim + 1) * classes
+    return convolutions + tokens * dim + depth * block + 2 * dim + (tokens * dim + 1) * classes
 
 
 LEAN = lean(96, 4, 192, 64, (3, 32, 64), 10)
@@ -42,6 +42,7 @@ SIZES = [
     ("transformer_global", {**REFERENCE, **MEAN}, 682_570),
     ("transformer_global", {**REFERENCE, **MEAN, "dataset": "mnist"}, 670_602),
     ("transformer_global", {}, LEAN),
+    ("transformer_global", {"pool": "mean"}, LEAN - 63 * 96 * 10),
     ("performer_softmax", {"dataset": "mnist"}, lean(64, 2, 128, 49, (1, 16, 32), 10)),
     ("transformer_local", {}, LEAN + 4 * 4 * 49),  # a bias for each head and pair of places in a window of 4 x 4
 ]
