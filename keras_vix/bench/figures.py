@@ -96,8 +96,8 @@ def draw(out: Path, rows: Sequence[Row], anew: Iterable[str] | None) -> list[dic
     begin = time.monotonic()
     keys = {one["name"]: one["key"] for one in index_of(out).get("drawn", [])}
     again = None if anew is None else set(anew)
-    drawn = []
-    for figure in wanted(rows):
+    drawn, asked = [], wanted(rows)
+    for figure in asked:
         name, drawing = figure["name"], figure["drawing"]
         fresh = keys.get(name) == figure["key"] and all(path_of(out, name, form).exists() for form in FORMS)
         if again is None or figure["run"] in again or not fresh:
@@ -111,6 +111,9 @@ def draw(out: Path, rows: Sequence[Row], anew: Iterable[str] | None) -> list[dic
     if drawn:
         index = {"schema": store.SCHEMA, "seconds": round(time.monotonic() - begin, 2), "drawn": drawn}
         store.write_text(out / "figures" / "index.json", store.to_json(index))
+        for name in keys.keys() - {figure["name"] for figure in asked}:  # rows that came later changed its name
+            for form in FORMS:
+                path_of(out, name, form).unlink(missing_ok=True)
     return drawn
 
 

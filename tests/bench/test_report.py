@@ -56,6 +56,22 @@ def test_only_new_histories_are_drawn_again(folder):
     assert len(changed) == 1 and changed[0].startswith("history-b-")
 
 
+def test_a_figure_that_got_another_name_leaves_no_file_behind(tmp_path):
+    """Two rows that share m=16 are named without it, until a third has another m."""
+    rows = [samples.done("a", m=16), samples.done("b", m=16), samples.done("a", m=32)]
+    names = []
+    for count in (2, 3):
+        for row in rows[:count]:
+            store.write(store.path_of(tmp_path, row["label"], row["fingerprint"]), row)
+        (tmp_path / "figures").mkdir(exist_ok=True)
+        (tmp_path / "figures" / "my-own.png").write_bytes(b"mine")
+        report.write(tmp_path)
+        names.append({path.name for path in (tmp_path / "figures").glob("history-*")})
+        kept = {one["name"] for one in json.loads((tmp_path / "figures" / "index.json").read_text())["drawn"]}
+        assert {path.stem for path in (tmp_path / "figures").iterdir()} == kept | {"index", "my-own"}
+    assert len(names[0]) == 4 and len(names[1]) == 6 and not names[0] & names[1]
+
+
 def test_a_torn_suite_file_costs_the_title_only(folder):
     (folder / "suite.json").write_text("{")
     assert len(report.write(folder)) == 3
