@@ -36,8 +36,8 @@ class Recipe:
         repeat_all: let the epoch grow by as much instead.
         ema: momentum of a running mean of the weights, which they are set to when `fit` ends, or `None`.
         recipe: the published recipe, a name in `keras_vix.train.SOURCES`, that it started from, or `None`.
-        jit_compile: Keras' word, `auto`, True or False. `auto` is the fastest measured: XLA on JAX and on TensorFlow with a GPU,
-            none on TensorFlow without one and on torch; docs/profile.md has the table.
+        jit_compile: Keras' word, `auto`, True or False. `auto` is XLA on JAX, and on TensorFlow with a GPU; none on TensorFlow
+            without one, where XLA made steps slower (the suite `speed` measures it), and on torch.
         accumulate: batches whose gradients are averaged before the weights move. `batch_size` is that of one, and schedules
             count each: batches of 32 that are accumulated by fours train as batches of 128 do, but for batch normalisation.
         steps_per_execution: batches that Keras runs in one call; callbacks see the last of them only. Not on torch.
