@@ -21,7 +21,7 @@ class Ahead(Generic[Key, Thing]):
     """
 
     def __init__(self, make: Callable[[Key], Thing], threads: int) -> None:
-        self._make = make
+        self._make, self._threads = make, threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="keras_vix_data")
         self._lock = Lock()
         self._pending: dict[Key, Future[Thing]] = {}
@@ -37,3 +37,7 @@ class Ahead(Generic[Key, Thing]):
         for stale in old.values():
             stale.cancel()
         return present.result()
+
+    def __reduce__(self):
+        """A copy has threads of its own, and nothing pending."""
+        return type(self), (self._make, self._threads)

@@ -1,5 +1,7 @@
 """Batches: every image once an epoch, repeatable whatever draws them."""
 
+import copy
+import pickle
 import time
 
 import keras
@@ -148,6 +150,16 @@ def test_batches_that_change_are_made_ahead(split, augment, ahead):
     while time.monotonic() < end and (0, 1) not in source.begun:
         time.sleep(0.01)
     assert ((0, 1) in source.begun) is ahead
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda source: pickle.loads(pickle.dumps(source))])
+def test_a_copy_goes_on_with_threads_of_its_own(split, copied):
+    source = batches(split, 8, shuffle=True, augment=Policy(shift=0.5), workers=2)
+    source[0]
+    again = copied(source)
+    source.on_epoch_end()
+    again.on_epoch_end()
+    assert all(np.array_equal(a, b) for i in range(7) for a, b in zip(source[i], again[i]))
 
 
 def test_training_is_the_same_with_any_number_of_workers(split):
