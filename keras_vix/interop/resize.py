@@ -1,4 +1,4 @@
-"""Weights that depend on the number of tokens or the size of a window, resampled to another: positions, offsets, projections."""
+"""Weights that depend on the number of tokens or a window's size, resampled: positions, offsets, projections, heads."""
 
 import math
 
@@ -63,6 +63,19 @@ def resize_projection(projection, old, new) -> np.ndarray:
     moved = np.einsum("xrc,ri,cj->xij", rows, shares(old[0], new[0]), shares(old[1], new[1]))
     moved = moved.reshape(*projection.shape[:-1], -1).astype("float32")
     return np.concatenate([projection[..., :front], moved], axis=-1)
+
+
+def resize_side_by_side(kernel, old, new) -> np.ndarray | None:
+    """The matrix behind tokens side by side, for another grid: `(rows * columns * dim, units)`; `None` if it is of no such grid.
+
+    By shares of area as `resize_projection`: a map that is the same everywhere gives the same values as before.
+    """
+    kernel = np.asarray(kernel, "float32")
+    rows, units = kernel.shape
+    if rows % math.prod(old):
+        return None
+    by_token = np.moveaxis(kernel.reshape(math.prod(old), -1, units), 0, -1)
+    return np.moveaxis(resize_projection(by_token, old, new), -1, 0).reshape(-1, units)
 
 
 def shares(old: int, new: int) -> np.ndarray:

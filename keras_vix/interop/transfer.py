@@ -9,12 +9,13 @@ import numpy as np
 
 from ..parts import Tokens
 from ..zoo.roles import roles
-from .resize import grid_of, resize_offsets, resize_positions, resize_projection
+from .resize import grid_of, resize_offsets, resize_positions, resize_projection, resize_side_by_side
 
 FRONT = 3  # tokens in front at most: of the class, of a teacher, and one more
 # Owners of position tables and of projections of tokens: their names in models of this package, and by default.
 POSITIONS = ("position", "learned_position")
 PROJECTIONS = ("kernel", "projection", "linformer", "token_projection")
+HEADS = ("head/logits/kernel", "head/hidden0/kernel")  # what may see all tokens side by side
 
 
 class Report(NamedTuple):
@@ -54,8 +55,9 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=
     or `stage0_block0_mixer/mixer/query/kernel`. So a ViT gives a Linformer of the same sizes all
     but the projections `E` and `F`, which stay new, and a Performer all but its features. The optimizer's slots are never copied.
 
-    Where the images, and so the numbers of tokens, differ, position tables, tables of relative positions and Linformer's
-    projections are resampled (`resize`); everything else of another shape stays new.
+    Where the images, and so the numbers of tokens, differ, position tables, tables of relative positions, Linformer's
+    projections and the head behind tokens side by side (`pool="flatten"`) are resampled (`resize`); everything else of another
+    shape stays new.
 
     Args:
         source: a built model, or arrays by role, as `roles` gives them.
@@ -97,12 +99,13 @@ def fitting(given: Mapping[str, Any], wanted: Mapping[str, Any], old, new) -> tu
         old, new: `(rows, columns)` of both models' tokens, or `None`.
     """
     values, moved = {}, []
+    staged = any(role.startswith("stage1_") for role in wanted)  # the tokens that the head sees are not those of the embedding
     for role, weight in wanted.items():
         if role not in given:
             continue
         value = np.array(keras.ops.convert_to_numpy(given[role]))  # a copy: JAX reuses buffers
         if value.shape != shape(weight):
-            value = resized(role, value, shape(weight), old, new)
+            value = None if staged and role in HEADS else resized(role, value, shape(weight), old, new)
             moved += [] if value is None else [role]
         if value is not None:
             values[role] = value
@@ -135,6 +138,9 @@ def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> 
         if grids is None or value.shape[-1] - math.prod(grids[0]) != wanted[-1] - math.prod(grids[1]):
             return None
         return resize_projection(value, *grids)
+    if role in HEADS and old and new and value.shape[1:] == wanted[1:]:
+        found = resize_side_by_side(value, old, new)
+        return found if found is not None and found.shape == tuple(wanted) else None
     return None
 
 

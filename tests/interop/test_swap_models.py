@@ -6,7 +6,7 @@ import pytest
 
 from keras_vix import build, swap_mixer
 from keras_vix.interop import Report, transfer
-from keras_vix.interop.resize import resize_offsets, resize_positions, resize_projection
+from keras_vix.interop.resize import resize_offsets, resize_positions, resize_projection, resize_side_by_side
 from keras_vix.interop.transfer import roles
 from keras_vix.kernels import KERNELS, Linformer, Nystrom, Performer, Softmax
 from keras_vix.layers import Attention, ConvAttention, LeViTAttention, LocalWindowAttention2D, Residual, RotaryEmbedding, SinCosPosition
@@ -18,7 +18,9 @@ NARROW = {"dim": 16, "depth": 1, "num_heads": 2}
 STAGED = {"dim": (16, 32), "depth": (1, 1), "num_heads": 2}
 # name: preset, sizes, what `build` needs for the same model with Nyström, names of the kernels' and windows' own weights
 MODELS = {
-    "isotropic": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32}, {}, ()),
+    "isotropic": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "mean"}, {}, ()),
+    "side by side": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "flatten"}, {}, ()),
+    "side by side, two layers": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "flatten", "head": "mlp"}, {}, ()),
     "vit": ("vit_b16", NARROW | {"patch": 8}, {}, ()),
     "distilled": ("deit_ti_distilled", NARROW | {"patch": 8}, {}, ()),
     "cait": ("cait_xxs24", NARROW | {"patch": 8}, {}, ("mix_scores", "mix_weights", "mix_scores_bias", "mix_weights_bias")),
@@ -262,3 +264,23 @@ def test_every_kernel_is_a_target():
         given = {"m": 4} if name in ("performer", "linformer", "nystrom") else {}
         assert type(swap_mixer(bare(), name, **given)[0].get_layer("mix").kernel) is cls
         assert type(swap_mixer(bare(), cls, **given)[0].get_layer("mix").kernel) is cls
+
+
+def test_a_head_that_sees_all_tokens_says_the_same_of_a_map_that_is_the_same_everywhere():
+    rng = np.random.default_rng(0)
+    kernel, token = rng.normal(size=(4 * 4 * 3, 5)).astype("float32"), rng.normal(size=3).astype("float32")
+    for new in ((8, 8), (6, 4), (3, 3), (4, 4)):
+        moved = resize_side_by_side(kernel, (4, 4), new)
+        assert moved.shape == (np.prod(new) * 3, 5)
+        np.testing.assert_allclose(np.tile(token, np.prod(new)) @ moved, np.tile(token, 16) @ kernel, atol=1e-4)
+    assert np.array_equal(resize_side_by_side(kernel, (4, 4), (4, 4)), kernel)
+    halves = np.repeat([[1.0, 0.0]], 8, 0).reshape(16, 1)  # a head that looks at the even columns of a row of 16 only
+    assert np.array_equal(resize_side_by_side(halves, (1, 16), (1, 8)), np.full((8, 1), 1.0))
+    assert resize_side_by_side(kernel, (5, 4), (4, 4)) is None
+
+
+def test_a_head_of_stages_whose_last_map_is_another_stays_new():
+    model = build("transformer_local", input_shape=(32, 32, 3), classes=5, compile=False, pool="flatten", patch=2, window=2, shift=0, mlp_dim=16, **STAGED)
+    new, report = swap_mixer(model, input_shape=(64, 32, 3))
+    assert report.new == report.skipped == ("head/logits/kernel",)
+    assert new.get_layer("head") is not None
