@@ -126,7 +126,7 @@ def test_windows_change_their_size():
 def test_runs_of_tokens_become_windows():
     """A table of a run is none of a window, though it has as many rows."""
     model = scatter(
-        build("transformer_local_1d", dataset="cifar10", compile=False, **NARROW | {"depth": 2}, patch=4, window=5, shift=0, wrap_rows=False)
+        build("transformer_local_1d", dataset="cifar10", compile=False, **NARROW | {"depth": 2, "pool": "mean"}, patch=4, window=5, shift=0, wrap_rows=False)
     )
     new, report = swap_mixer(model, mixer="window", window=(5, 1), relative_bias=True)
     assert len(report.new) == len(report.skipped) == 2
