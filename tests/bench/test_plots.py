@@ -150,3 +150,10 @@ def test_drawing_leaves_the_global_style_alone():
     assert dict(matplotlib.rcParams) == before
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_the_reference_profile_is_dashed_beside_the_default():
+    rows = [samples.done("a", profile=profile, fingerprint=profile, unit={"preset": "a", "profile": profile}) for profile in ("default", "reference")]
+    for given, dashes in ((rows, {"-", "--"}), (rows[1:], {"-"})):
+        (panel,) = [panel for panel in plots.plot_grid(given).axes if panel.lines]
+        assert {line.get_linestyle() for line in panel.lines} == dashes

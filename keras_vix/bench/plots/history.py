@@ -149,28 +149,33 @@ def mean_lines(rows: Sequence[Row], curve: str) -> list[dict[str, Any]]:
 
 
 def draw_family(panel: Any, lines: Sequence[Mapping[str, Any]], family: str, colour: Any) -> None:
-    """One panel: every run in grey, those of one preset in shades of its colour, the darkest with the largest m."""
+    """One panel: every run in grey, those of one preset in shades of its colour, the darkest with the largest m.
+
+    Where a preset was run in both profiles, the reference profile is dashed.
+    """
     for one in lines:
         if one["family"] != family:
             draw_line(panel, one["mean"], color=FAINT, linewidth=0.6, zorder=1, label="_other")
     if len(lines) > VECTORS:
         panel.set_rasterization_zorder(1.5)
     own = sorted((one for one in lines if one["family"] == family), key=lambda one: value_of(one["row"], "m") or 0)
+    both = len({one["row"].get("profile") for one in own}) > 1
     words, handles = [], []
     for one, shade in zip(own, shades(colour, len(own)), strict=True):
         if one["runs"] > 1:
             epochs = range(1, len(one["mean"]) + 1)
             panel.fill_between(epochs, one["mean"] - one["sd"], one["mean"] + one["sd"], color=paler(shade, 0.6),
                                linewidth=0, zorder=2)
-        handles.append(draw_line(panel, one["mean"], color=shade, linewidth=1.6, zorder=3, label=one["name"]))
+        dash = "--" if both and one["row"].get("profile") == "reference" else "-"
+        handles.append(draw_line(panel, one["mean"], color=shade, linewidth=1.6, linestyle=dash, zorder=3, label=one["name"]))
         words.append(" ".join(filter(None, (one["name"].removeprefix(family).strip(), last_words(one)))))
     if len(words) > SHOWN:
         handles, words = [handles[0], handles[-1]], [words[0], f"{words[-1]} (of {len(words)})"]
     panel.set_title(clean(family, 28), fontsize=SMALL, fontweight="normal", color=darker(colour), pad=3)
     panel.grid(axis="x", visible=False)
-    panel.legend(handles, [clean(word, 26) for word in words], fontsize=SMALL, loc="lower right",
-                 handlelength=1.0 if len(words) > 1 else 0.0, handletextpad=0.4 if len(words) > 1 else 0.0,
-                 borderaxespad=0.1, labelspacing=0.1, borderpad=0.1)
+    panel.legend(handles, [clean(word, 30) for word in words], fontsize=SMALL, loc="lower right",
+                 frameon=True, framealpha=0.8, edgecolor="none", handlelength=1.0 if len(words) > 1 else 0.0,
+                 handletextpad=0.4 if len(words) > 1 else 0.0, borderaxespad=0.1, labelspacing=0.1, borderpad=0.1)
 
 
 def draw_line(panel: Any, values: Sequence[float], **look: Any) -> Any:
