@@ -1,7 +1,10 @@
 """The command line: calls that make no sense, what is printed, and one benchmark from beginning to end."""
 
 import csv
+import io
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -108,20 +111,59 @@ def test_debug_shows_where_an_error_comes_from():
 def test_help_names_all_commands(capsys):
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("list", "describe", "suites", "bench", "report", "doctor"))
+    assert all(f"\n  {name} " in text for name in cli.COMMANDS) and "describe" not in text
 
 
 def test_list_prints_names_that_match(capsys):
     assert cli.main(["list", "performer_*"]) == 0
     assert capsys.readouterr().out.split() == list_models("performer_*")
+    assert cli.main("list --kind sequence --json".split()) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found] == list_models(kind="sequence") and all(row["title"] and row["source"] for row in found)
 
 
-def test_describe_prints_words_or_json(capsys):
-    assert cli.main("describe performer_relu --dataset digits --set m=8".split()) == 0
+@pytest.mark.parametrize("command", ["show", "describe"])
+def test_a_model_is_shown_in_words_or_json(capsys, command):
+    assert cli.main(f"{command} performer_relu --dataset digits --set m=8".split()) == 0
     assert "performer_relu" in capsys.readouterr().out
-    assert cli.main("describe performer_relu --dataset digits --set m=8 --json".split()) == 0
+    assert cli.main(f"{command} performer_relu --dataset digits --set m=8 --json".split()) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["config"]["options"]["m"] == 8 and found["tokens"] == 64
+
+
+def test_without_a_data_set_a_model_is_shown_as_it_was_published(capsys):
+    assert cli.main("show vit_ti16 --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["config"]["input_shape"] == [224, 224, 3]
+    assert cli.main("show transformer_base --set depth=1 --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["config"]["depth"] == 1
+
+
+def test_the_shell_is_told_how_names_go_on(elsewhere):
+    def ask(typed):
+        words = {"_KERAS_VIX_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+        call = [sys.executable, "-m", "keras_vix"]
+        return subprocess.run(call, env=os.environ | words, capture_output=True, text=True, check=True).stdout.split()
+
+    assert ask("keras-vix show performer_s") == ["performer_softmax"]
+    assert ask("keras-vix bench --suite columbia") == [name for name in suites.named() if name.startswith("columbia")] != []
+    assert ask("keras-vix re") == ["report"]
+
+
+def test_no_colour_where_none_is_wanted(monkeypatch):
+    from keras_vix.bench import tables
+
+    def printed():
+        stream = type("Terminal", (io.StringIO,), {"isatty": lambda self: True})()
+        cli.tables.print_table(tables.to_rich([{"label": "x", "status": "error"}], "title"), stream)
+        return stream.getvalue()
+
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+    assert colour.search(printed())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colour.search(printed())
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(elsewhere, capsys):
@@ -148,7 +190,7 @@ def test_without_suite_and_models_the_ten_rows_on_digits_run(capsys):
 def test_rows_at_several_seeds(capsys):
     assert cli.main("bench --models performer_relu,linformer --seed 4 --seeds 2 --dry-run".split()) == 0
     assert "4 rows into" in capsys.readouterr().out
-    suite = cli.choose(None, None, "performer_relu,linformer", {"seed": 4}, 2)
+    suite = cli.bench.choose(None, None, "performer_relu,linformer", {"seed": 4}, 2)
     assert [(unit.preset, unit.seed) for unit in suite.units] == [
         ("performer_relu", 4), ("linformer", 4), ("performer_relu", 5), ("linformer", 5),
     ]
@@ -159,11 +201,14 @@ def test_suites_are_listed_with_their_rows(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == suites.named()
     assert "hybrid_xformers_2022   62 rows  Hybrid X-formers for Vision, 2022" in lines
+    assert cli.main(["suites", "--json"]) == 0
+    found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(found) == suites.named() and found["hybrid_xformers_2022"]["rows"] == 62
 
 
 def test_a_data_set_selects_the_rows_of_a_suite_that_name_it(capsys):
     def rows(*words):
-        suite = cli.choose(None, "columbia_2024", None, dict(word.split("=") for word in words), None)
+        suite = cli.bench.choose(None, "columbia_2024", None, dict(word.split("=") for word in words), None)
         return [unit.dataset for unit in suite.units]
 
     assert rows() == ["cifar10"] * 10 + ["mnist"] * 10 + ["cifar100"]
@@ -210,7 +255,7 @@ def test_options_of_a_run_reach_the_runner(monkeypatch, capsys):
 
 def test_settings_of_all_rows_keep_who_starts_from_whom():
     plain, changed = (
-        cli.choose(None, "ieor_2023_small", None, {"deterministic": value, "devices": value and 2}, None).units for value in (None, True)
+        cli.bench.choose(None, "ieor_2023_small", None, {"deterministic": value, "devices": value and 2}, None).units for value in (None, True)
     )
     assert not {unit.fingerprint for unit in plain} & {unit.fingerprint for unit in changed}
     assert changed[-1].start == changed[0].fingerprint and all(unit.deterministic and unit.devices == 2 for unit in changed)
@@ -239,7 +284,7 @@ def test_nothing_is_said_to_a_reader_that_went_away(elsewhere):
         "import sys; from keras_vix import cli; "
         "sys.stdin.readline(); sys.exit(cli.main(['list']))"
     )
-    root = Path(cli.__file__).resolve().parents[1]
+    root = Path(cli.__file__).resolve().parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root,
     )
@@ -275,7 +320,9 @@ def test_a_benchmark_from_beginning_to_end(elsewhere, capsys):
     assert capsys.readouterr().out.count("already done") == 2
     assert time.monotonic() - begin < 10
     assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == before
-    assert cli.main(["report", str(out)]) == 0
+    capsys.readouterr()
+    assert cli.main(["report", str(out), "--json"]) == 0
+    assert [row["label"] for row in json.loads(capsys.readouterr().out)] == [row["label"] for row in rows]
 
 
 def test_several_results_folders_make_one_report(elsewhere, capsys):

@@ -58,11 +58,18 @@ def comparable(mixer: Any) -> bool:
 def block_errors(block: Any, x: Any, *projection: Any) -> float | None:
     """The mean error of one block's heads on one image, from what comes into the block; None if the weights do not fit."""
     mixer = block.inner
-    q, k, v = mixer.project(block.entering(x))
+    shared = {"projection": projection[0]} if projection else {}
+    return kernel_distance(mixer.kernel, *mixer.project(block.entering(x)), **shared)
+
+
+def kernel_distance(kernel: Any, q: Any, k: Any, v: Any, **shared: Any) -> float | None:
+    """The mean relative error of a kernel's heads beside exact attention on one sample, `(1, heads, n, width)` each.
+
+    None if the weights of exact attention do not fit.
+    """
     if q.shape[1] * q.shape[2] * k.shape[2] > LARGEST:
         return None
-    attended = getattr(mixer.kernel, "attended", mixer.kernel)  # without what a kernel adds to the attention
-    shared = {"projection": projection[0]} if projection else {}
+    attended = getattr(kernel, "attended", kernel)  # without what a kernel adds to the attention
     ours = array(attended(q, k, v, **shared))
     exact = softmax_attention(*(array(one) for one in (q, k, v)))
     return float(np.mean(norm(ours - exact) / norm(exact)))

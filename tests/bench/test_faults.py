@@ -259,7 +259,7 @@ def test_f22_a_child_is_spawned_and_inherits_nothing(stage, monkeypatch):
     [
         ("filelock", "from keras_vix.bench import runner; from pathlib import Path; runner.run([], Path('out'))"),
         ("seaborn", "from keras_vix import cli; from keras_vix.bench.suites import Suite; from pathlib import Path; "
-         "cli.measure(Suite('a', 'a', ()), Path('out'), '', False, None, False)"),
+         "cli.bench.measure(Suite('a', 'a', ()), Path('out'), '', False, None, False)"),
     ],
 )
 def test_f23_a_missing_package_is_named_when_it_is_needed(stage, package, call):
