@@ -5,6 +5,7 @@
 # make test-backends  laws, kernels, mixers, ops and parts under TensorFlow, JAX and torch
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
+# make docs           builds the pages with Sphinx into build/docs; a warning is an error
 # All set up what they need themselves, in .venv and .venv-torch; they need Python 3.11 or newer, make and a package index.
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/par
 	tests/interpret/test_factors.py tests/interpret/test_parts.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers test test-faults test-slow test-backends test-parity lint clean
+.PHONY: benchmark bench-peers docs test test-faults test-slow test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -49,6 +50,12 @@ test-parity: .venv-torch/installed
 	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt transformers safetensors huggingface_hub pyyaml pillow
 	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt --no-deps timm  # it depends on torchvision, which only its images need
 	KERAS_BACKEND=torch $(TORCH)/python -m pytest tests/parity
+
+docs: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/python docs/make_presets.py
+	$(BIN)/python docs/make_api.py
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . build/docs
 
 lint: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt flake8

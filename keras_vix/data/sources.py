@@ -47,6 +47,7 @@ def load(
 
     Args:
         source: One of
+
             - `"digits"`, which comes with this package;
             - `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"cifar100"`, `"imagenette"`, `"places365_small"`, or any image
               classification set of TensorFlow Datasets, also as `name/config` and `name:1.2.3`;

@@ -80,7 +80,16 @@ class SequencePool(Layer):
 
 @register
 class FlattenPool(Layer):
-    """All tokens side by side: `(batch, n, dim) -> (batch, n * dim)`."""
+    """All tokens side by side: `(batch, n, dim) -> (batch, n * dim)`.
+
+    Args:
+        flat_scale: a constant factor, > 0. The head then has `n` times as many inputs as behind a mean, all of which one step
+            of an optimiser such as Adam moves by about the learning rate: without a factor its logits move `n` times as far.
+    """
+
+    def __init__(self, flat_scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.flat_scale = checks.number("flat_scale", flat_scale, 1e-6, 1e3)
 
     def call(self, x):
-        return ops.reshape(x, (-1, x.shape[1] * x.shape[2]))
+        return ops.reshape(x, (-1, x.shape[1] * x.shape[2])) * self.flat_scale

@@ -1,0 +1,59 @@
+"""How the pages are built: `make docs`, which is `sphinx-build -W -c docs . build/docs` after the pages of the presets are made.
+
+The source is the whole checkout, not `docs/` alone, so that links to the README, to results and to examples lead somewhere on the
+pages as they do in a checkout.
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import keras_vix  # noqa: E402
+
+project, author = "keras_vix", "The authors of keras_vix"
+project_copyright = author
+release = version = keras_vix.__version__
+
+root_doc = "docs/index"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+include_patterns = ["docs/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/*.md", "benchmarks/**/*.md"]
+exclude_patterns = [".*", "build", "dist", "runs", "keras_vix", "tests", "examples", "*.egg-info", "**/.*"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = "keras_vix"
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": True}
+pygments_style, pygments_dark_style = "tango", "monokai"
+
+# Docstrings are plain prose: a backtick is code, and nothing else means anything.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autosummary_generate = False
+napoleon_google_docstring, napoleon_numpy_docstring = True, False
+napoleon_use_rtype = False
+add_module_names = False
+MARKS = re.compile(r"(`[^`]*`)|([*|_\\])")
+
+
+def plain(app, what, name, obj, options, lines):
+    """Take the meaning from what reStructuredText would read as a mark, outside of backticks."""
+    text = "\n".join(inspect.cleandoc("\n".join(lines)).splitlines())
+    text = MARKS.sub(lambda found: found[1] or "\\" + found[2], text)
+    lines[:] = text.splitlines()
+
+
+def setup(app):
+    """Docstrings go through `plain` before anything else sees them."""
+    app.connect("autodoc-process-docstring", plain, priority=100)

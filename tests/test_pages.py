@@ -1,0 +1,114 @@
+"""Whatever the README and the pages tell a reader to type is typed here: code runs, commands are understood.
+
+A page may hold, unseen by its readers, `<!-- before` + code + `-->`, which is run in front of the next block, and `<!-- not run: why -->`
+over a block that needs what no test has.
+"""
+
+import configparser
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_vix import cli
+from keras_vix.bench.store import to_json
+from keras_vix.bench.unit import Unit, identity
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md", ROOT / "CONTRIBUTING.md"]
+PIECE = re.compile(r"^<!-- (before)\n(.*?)^-->$|^(<!-- not run: .+? -->)\n+```\w+\n.*?^```$|^```python\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.M | re.S)
+NOT_RUN = {"pretrained.md": 2, "distillation.md": 1}  # blocks that need a public checkpoint
+CODE = [page for page in PAGES if "```python" in page.read_text()]
+
+
+def name(page: Path) -> str:
+    """A page's path in the checkout."""
+    return str(page.relative_to(ROOT))
+
+
+def code_of(page: Path) -> tuple[str, int]:
+    """All that is run of a page, in its order, and how many blocks are not."""
+    parts, left = [], 0
+    for found in PIECE.finditer(page.read_text()):
+        left += bool(found[3])
+        parts.append(found[2] or found[4] or "")
+    return "\n".join(parts), left
+
+
+@pytest.mark.parametrize("page", CODE, ids=name)
+def test_the_code_of_a_page_runs(page, tmp_path):
+    code, left = code_of(page)
+    assert left == NOT_RUN.get(page.name, 0)
+    script, here = tmp_path / "page.py", tmp_path / "here"
+    script.write_text("import keras_vix\n" + code.replace("/path/to/flowers", "flowers"))
+    here.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    call = [sys.executable, str(ROOT / "tests/page_props.py"), str(script)]
+    done = subprocess.run(call, cwd=here, env=environment, capture_output=True, text=True, timeout=230)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def commands() -> list[tuple[str, str]]:
+    """`(page, command)` of every line that a reader types into a shell."""
+    found = []
+    for page in PAGES:
+        for block in BLOCK.findall(page.read_text()):
+            lines = block.splitlines()
+            typed = [line for line in lines if re.match(r"(\w+)?\$ ", line)] or lines
+            found += [(name(page), re.sub(r"^(\w+)?\$ ", "", line)) for line in typed if line.strip()]
+    return found
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with what commands of the pages name: stored results, an experiment, a folder of images, the package."""
+    for folder in ("digits", "mnist", "cpu", "gpu"):
+        unit = Unit("linformer", overrides={"m": len(folder)}, seed=len(folder))
+        path = tmp_path / "runs" / folder / "rows" / f"x-{unit.fingerprint}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(to_json(identity(unit) | {"status": "error", "message": "stopped"}))
+    (toml,) = re.findall(r"^```toml\n(.*?)^```$", (ROOT / "benchmarks/README.md").read_text(), re.M | re.S)
+    (tmp_path / "my_own.toml").write_text(toml)
+    (tmp_path / "flowers/a").mkdir(parents=True)
+    (tmp_path / "keras_vix").symlink_to(ROOT / "keras_vix")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("page", "command"), commands(), ids=lambda word: word[:60])
+def test_a_command_is_understood(page, command, place, capsys):
+    words = shlex.split(command.replace("/path/to/flowers", "flowers"), comments=True)
+    match words:
+        case ["keras-vix", "bench", *_]:
+            assert cli.main([*words[1:], "--dry-run"]) == 0, capsys.readouterr().err
+            assert " rows into " in capsys.readouterr().out
+        case ["keras-vix", "report", *_]:
+            assert cli.main(words[1:]) == 0, capsys.readouterr().err
+        case ["keras-vix", "doctor", "--data", _]:  # which reads the whole set
+            assert cli.main(["doctor", "--help"]) == 0 and "--data" in capsys.readouterr().out
+        case ["keras-vix", *_]:
+            assert cli.main(words[1:]) == 0, capsys.readouterr().err
+        case ["make", target]:
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+        case ["python", script, *_]:
+            assert (ROOT / script).is_file()
+        case ["pip", "install", what]:
+            setup = configparser.ConfigParser()
+            setup.read(ROOT / "setup.cfg")
+            wanted = re.search(r"\[(.+)\]", what)
+            assert all(extra in setup["options.extras_require"] for extra in (wanted[1].split(",") if wanted else ()))
+        case ["ray", "start", *_]:
+            pass  # of another package, whose tests are in tests/slow
+        case _:
+            pytest.fail(f"{page} says to type {command!r}, which no case here knows")
+
+
+def test_the_harness_sees_what_fails(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- before\nx = 1\n-->\n\n```python\nassert x == 2\n```\n\n<!-- not run: no y -->\n```python\ny\n```\n")
+    assert code_of(page) == ("x = 1\n\nassert x == 2\n\n", 1)
