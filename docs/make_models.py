@@ -2,10 +2,8 @@
 
 import pathlib
 
-import keras
-
 import keras_vix
-from keras_vix.zoo import PRESETS, SEQUENCES, assemble, configure
+from keras_vix.zoo import PRESETS, SEQUENCES, configure
 from keras_vix.zoo.configure import default_dataset
 from keras_vix.zoo.count import multiply_adds, published_parameters, tokens, trainable_parameters
 from keras_vix.zoo.outline import outline
