@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import checks
-from ..bench.measure import feed
 from ..bench.outcome import status_of
 from ..data import Data, batches
 from ..facts import Facts
@@ -177,6 +176,8 @@ def train(
         seed: of order and augmentation.
     """
     import keras
+
+    from ..bench.measure import feed
 
     training = feed(data, recipe, seed=seed)
     training.epoch = initial_epoch

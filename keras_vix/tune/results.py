@@ -12,6 +12,7 @@ from ..train import build
 from . import budget as costs
 from . import identity
 from .hypermodel import steps_of
+from .plot import plot
 from .problem import Problem
 from .repair import number
 
@@ -58,8 +59,6 @@ class Results:
 
     def plot(self, x: str = "trial", ax: Any = None) -> Any:
         """The trials as a figure, as `keras_vix.tune.plot` draws them."""
-        from .plot import plot
-
         return plot(self.table, x, ax)
 
 

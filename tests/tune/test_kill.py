@@ -33,7 +33,7 @@ def test_after_sigkill_in_a_trial_the_search_is_completed(tmp_path):
     first = start(folder, "--wait", "2")
     wait_for(folder / "waiting", first)
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.communicate()
     ended = {name: (folder / f"trial_{name}" / "trial.json").read_bytes() for name in "01"}
     assert list(tune.results(folder)["status"]) == ["done", "done", "unfinished"]
 

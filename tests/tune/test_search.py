@@ -1,7 +1,9 @@
 """A search in one call: trained once for this file, then read, taken up, refused and drawn."""
 
 import json
+import shutil
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -185,3 +187,13 @@ def test_spaces_as_words():
         "filters": [[8], [8, 16]],
     }  # fmt: skip
     assert spaces(None) is None
+
+
+def test_a_damaged_identity_is_written_anew(found, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(found.directory, folder)
+    (folder / "search.json").write_text('{"schema": 1,')
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert search(folder, max_trials=TRIALS).table.equals(found.table)
+    assert any("search.json" in str(one.message) and "damaged" in str(one.message) for one in said)
