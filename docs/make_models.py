@@ -2,12 +2,11 @@
 
 import pathlib
 
-import keras
-
 import keras_vix
-from keras_vix.zoo import PRESETS, SEQUENCES, assemble, configure
+from keras_vix.zoo import PRESETS, SEQUENCES, configure
 from keras_vix.zoo.configure import default_dataset
 from keras_vix.zoo.count import multiply_adds, published_parameters, tokens, trainable_parameters
+from keras_vix.zoo.outline import outline
 from keras_vix.zoo.presets import HYBRIDS, MIXING
 
 DATASETS = ("digits", "mnist", "cifar10")
@@ -61,8 +60,7 @@ def large_section(title: str, data: str, names, rows) -> list[str]:
     for name, row in rows.items():
         if name not in names:
             continue
-        with keras.StatelessScope(initialize_variables=False):
-            model = assemble(configure(name, init="keras"), name)
+        model = outline(configure(name), name)
         own, published = trainable_parameters(model), published_parameters(model, row.counting)
         lines.append(
             f"| `{name}` | {row.title} | {own:,} | {f'{published:,}' if published != own else ''} | {tokens(model):,} "
@@ -70,7 +68,6 @@ def large_section(title: str, data: str, names, rows) -> list[str]:
         )
     differs = dict.fromkeys((row.family, row.differs) for name, row in rows.items() if name in names and row.differs)
     lines += ["", *(f"- `{family}`: {words}." for family, words in differs), ""]
-    keras.utils.clear_session()  # Keras would give the weights without values some later
     return lines
 
 

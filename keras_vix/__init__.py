@@ -1,6 +1,6 @@
 """Every efficient vision transformer, one `build()` away, measured honestly."""
 
-from . import callbacks, data, interop, interpret, layers, train
+from . import callbacks, data, interop, interpret, layers, train, tune
 from ._version import __version__
 from .bench.advise import advise
 from .interop import load_pretrained, swap_mixer
@@ -9,6 +9,6 @@ from .train import CheckpointError, build, describe, load
 from .zoo import list_models
 
 __all__ = [
-    "CheckpointError", "__version__", "advise", "attention_maps", "build", "callbacks", "data", "describe", "features", "interop",
-    "interpret", "layers", "list_models", "load", "load_pretrained", "swap_mixer", "train",
+    "CheckpointError", "__version__", "advise", "attention_maps", "build", "callbacks", "data", "describe", "features",
+    "interop", "interpret", "layers", "list_models", "load", "load_pretrained", "swap_mixer", "train", "tune",
 ]  # fmt: skip

@@ -20,11 +20,12 @@ from .doctor import doctor_command
 from .look import list_command, show_command, suites_command
 from .report import report_command
 from .stopping import stopping
+from .tune import tune_command
 
 MISTAKES = (ValueError, TypeError, OSError, ImportError)
 COMMANDS = {
     "list": list_command, "show": show_command, "suites": suites_command, "bench": bench_command, "report": report_command,
-    "advise": advise_command, "doctor": doctor_command,
+    "advise": advise_command, "tune": tune_command, "doctor": doctor_command,
 }  # fmt: skip
 FORMER = {"describe": show_command}
 

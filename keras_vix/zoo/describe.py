@@ -7,7 +7,6 @@ import keras
 
 from .. import checks
 from ..facts import Facts
-from .assemble import assemble
 from .config import Config
 from .configure import configure, find
 from .count import (
@@ -18,6 +17,7 @@ from .count import (
     tokens,
     trainable_parameters,
 )
+from .outline import outline, without_values
 from .presets import PRESETS
 from .sequence import SEQUENCES, assemble_sequence, configure_sequence, sequence_multiply_adds
 from .size import published_megabytes
@@ -93,7 +93,7 @@ def describe(preset: str, *, dataset: str | Facts | None = None, profile: str = 
         TypeError, ValueError: as `keras_vix.build`.
     """
     config = configure(preset, dataset=dataset, profile=profile, **overrides)
-    return describe_built(preset, config, assemble(config, preset))
+    return describe_built(preset, config, outline(config, preset))
 
 
 def describe_built(preset: str, config: Config, model: keras.Model) -> Description:
@@ -123,7 +123,7 @@ def describe_sequence(preset: str, **overrides) -> Description:
         TypeError, ValueError: for an unknown field, or a value out of range.
     """
     row, config = SEQUENCES[preset], configure_sequence(preset, **overrides)
-    model = assemble_sequence(config, preset)
+    model = without_values(lambda: assemble_sequence(config, preset))
     parameters, products = trainable_parameters(model), sequence_multiply_adds(model)
     return Description(
         name=preset,
