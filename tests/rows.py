@@ -232,7 +232,7 @@ ROWS = KERNEL_ROWS + [
     Row("pool", "sequence", SequencePool, {}, X),
     Row("pool", "class_attention", ClassAttentionPool, {"num_heads": 2, "mlp_dim": 12}, X),
     Row("pool", "class_attention/talks", ClassAttentionPool, {"num_heads": 2, "mlp_dim": 12, "kernel": TalkingHeads(mix_std=0.5, learned_scale=True), "class_exact": False, "class_sees_itself": False, "class_scale": 0.1}, X),
-    Row("pool", "flatten", FlattenPool, {}, X),
+    Row("pool", "flatten", FlattenPool, {"flat_scale": 0.5}, X),
     Row("head", "linear", LinearHead, {"classes": 5}, (DIM,)),
     Row("head", "mlp", MLPHead, {"classes": 5, "hidden": (7, 6)}, (DIM,)),
     Row("head", "distilled", DistilledHead, {"classes": 5}, (2, DIM)),

@@ -40,7 +40,7 @@ LEAST_GRID = 7  # patches a side that an image needs for a row's own patch size:
 TINY = dict(embed="conv", filters=(16,), strides=(1, 1), patch=1, dim=48, dropout=0.0, position_std=0.02)
 SMALL_GRIDS = MappingProxyType(  # 64 and 49 tokens, few enough to stand side by side; grey digits want less of everything
     {
-        (32, 32): dict(patch=4, pool="flatten"),
+        (32, 32): dict(patch=4, pool="flatten", flat_scale=0.125),  # 1 over the root of 64 tokens: the suite `head_step`
         (28, 28): STEM
         | dict(patch=4, filters=(16, 32), strides=(1, 2, 2), dim=64, depth=2, num_heads=2, mlp_dim=128, pool="flatten"),
         (8, 8): TINY | dict(depth=2, mlp_dim=96),

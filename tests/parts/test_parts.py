@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_vix.layers import MLP, PatchEmbedding, PatchMerging, Prefix, Residual, SequencePool, Tokens
-from keras_vix.parts import FirstPool, MeanPool
+from keras_vix.parts import FirstPool, FlattenPool, MeanPool
 
 from ..laws import run
 
@@ -87,6 +87,14 @@ def test_tokens_prefix_and_pools():
     kernel, bias = (ops.convert_to_numpy(w) for w in pool.score.weights)
     score = np.exp(longer @ kernel + bias)
     assert np.abs(out - (score / score.sum(1, keepdims=True) * longer).sum(1)).max() <= 1e-5
+
+
+def test_tokens_side_by_side_are_in_their_order_and_scaled():
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    assert np.array_equal(run(FlattenPool(), x), x.reshape(2, 15))
+    assert np.array_equal(run(FlattenPool(flat_scale=0.125), x), x.reshape(2, 15) / 8)
+    with pytest.raises(ValueError, match="flat_scale=0"):
+        FlattenPool(flat_scale=0)
 
 
 def test_mlp_activations():

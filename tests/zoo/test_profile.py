@@ -1,5 +1,7 @@
 """The default profile of the 2024 report's rows: one backbone, whose stem follows the caller's patch."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,14 @@ def test_tokens_stand_side_by_side_where_they_are_few():
     pools = {name: configure("performer_softmax", dataset=name).pool for name in ("cifar10", "mnist", "digits", "tiny_imagenet")}
     assert pools == {"cifar10": "flatten", "mnist": "flatten", "digits": "mean", "tiny_imagenet": "mean"}
     assert configure("performer_softmax", pool="mean").pool == "mean"
+
+
+def test_a_step_moves_logits_behind_side_by_side_tokens_by_a_bounded_distance():
+    """The head has 64 times the inputs: what it reads is made smaller by the root of their number, in the default profile alone."""
+    found = configure("performer_softmax", dataset="cifar10").options
+    assert found["flat_scale"] == 1 / math.sqrt(64)
+    assert "flat_scale" not in configure("performer_softmax", dataset="cifar10", pool="mean").options
+    assert "flat_scale" not in configure("performer_softmax", dataset="cifar10", profile="reference").options
 
 
 @pytest.mark.parametrize("shape, tokens", [((64, 64, 3), 256), ((224, 224, 3), 196), ((96, 128, 3), 192), ((35, 35, 3), 49), ((9, 9, 1), 81), ((49, 49, 1), 49)])
