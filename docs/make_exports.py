@@ -1,8 +1,8 @@
-"""Exports every image preset to every format and writes the table of `docs/export.md`: run `python docs/make_exports.py`.
+"""Exports every image preset to every format, some trained ones in 8 bits, and writes the tables of `docs/export.md`.
 
 The models have the sizes that tests can afford: one block, narrow tokens, 8 x 8 digits. Presets that are the same model at that
 size are exported once. Needs the extras `onnx` and `litert`. What was measured stays in `runs/exports/rows.jsonl`, and the same
-command goes on from there; `--again` starts anew.
+command, `python docs/make_exports.py`, goes on from there; `--again` starts anew.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from tests.presets import small, twins  # noqa: E402
 
 ROWS = ROOT / "runs/exports/rows.jsonl"
 PAGE = ROOT / "docs/export.md"
-BEGIN, END = "<!-- made by docs/make_exports.py -->\n", "<!-- end -->\n"
+TRAINED = ("transformer_global", "performer_softmax", "linformer", "nystromformer")
+EPOCHS = 4
 
 
 def measure(name: str, formats) -> list[dict]:
@@ -42,6 +43,39 @@ def measure(name: str, formats) -> list[dict]:
         kept = ("bytes", "difference", "largest", "agreement", "runtime", "notes")
         rows.append(row | {key: getattr(report, key) for key in kept})
     return rows
+
+
+def measure_int8(name: str, data) -> list[dict]:
+    """A row for each format of a model trained on digits, quantised."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    model, rows = keras_vix.build(name, dataset="digits"), []
+    model.fit(*data.train, batch_size=64, epochs=EPOCHS, verbose=0)
+    correct = model.evaluate(*data.test, return_dict=True, verbose=0)["accuracy"]
+    for format, entry in FORMATS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / f"model{entry.suffix}"
+            plain = keras_vix.export(model, path)
+            report = keras_vix.export(model, path, quantize="int8", images=data.test.x)
+            found = entry.open(path).run(data.test.x.astype("float32")).argmax(-1)
+        row = {"preset": name, "format": format, "quantize": "int8", "plain": plain.bytes, "accuracy": correct}
+        row |= {key: getattr(report, key) for key in ("bytes", "difference", "largest", "agreement", "runtime")}
+        rows.append(row | {"quantised accuracy": float((found == data.test.y).mean())})
+    return rows
+
+
+def int8_table(rows: list[dict]) -> str:
+    """The table of the quantised models in Markdown."""
+    lines = [
+        "| preset | format | bytes, float32 | int8 | largest difference | logits to | same prediction | accuracy | with int8 |",
+        "|:---|:---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| `{row['preset']}` | {row['format']} | {row['plain']:,} | {row['bytes']:,} | {row['difference']:.3f} "
+            f"| {row['largest']:.1f} | {row['agreement']:.4f} | {row['accuracy']:.4f} | {row['quantised accuracy']:.4f} |"
+        )
+    return "\n".join(lines)
 
 
 def known() -> list[dict]:
@@ -78,10 +112,16 @@ def cell(row: dict | None, reasons: list[str]) -> str:
 
 
 def write(rows: list[dict]) -> None:
-    """Put the table in its place in the page."""
+    """Put the tables in their places in the page."""
     page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(before + BEGIN + "\n" + table(rows) + "\n" + END + rest.partition(END)[2])
+    for name, made in (
+        ("int8", int8_table([row for row in rows if "quantize" in row])),
+        ("presets", table([row for row in rows if "quantize" not in row])),
+    ):
+        before, begin, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end of {name} -->\n")
+        page = f"{before}{begin}\n{made.strip()}\n\n{end}{after}"
+    PAGE.write_text(page)
 
 
 def main() -> None:
@@ -91,14 +131,22 @@ def main() -> None:
     if parser.parse_args().again:
         ROWS.unlink(missing_ok=True)
     ROWS.parent.mkdir(parents=True, exist_ok=True)
-    done = {(row["preset"], row["format"]) for row in known()}
+    done = {(row["preset"], row["format"], row.get("quantize")) for row in known()}
     for name, *_ in twins():
-        missing = [format for format in FORMATS if (name, format) not in done]
-        for row in measure(name, missing) if missing else ():
-            print(row["preset"], row["format"], row.get("difference", row.get("reason")), flush=True)
-            with ROWS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        missing = [format for format in FORMATS if (name, format, None) not in done]
+        store(measure(name, missing) if missing else [])
+    data = keras_vix.data.load("digits")
+    for name in TRAINED:
+        store(measure_int8(name, data) if (name, "onnx", "int8") not in done else [])
     write(known())
+
+
+def store(rows: list[dict]) -> None:
+    """Print and keep what was measured."""
+    for row in rows:
+        print(row["preset"], row["format"], row.get("quantize", "float32"), row.get("difference", row.get("reason")), flush=True)
+    with ROWS.open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 if __name__ == "__main__":
