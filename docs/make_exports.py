@@ -66,6 +66,8 @@ def measure_int8(name: str, data) -> list[dict]:
 
 def int8_table(rows: list[dict]) -> str:
     """The table of the quantised models in Markdown."""
+    if not rows:
+        return "Not measured yet."
     lines = [
         "| preset | format | bytes, float32 | int8 | largest difference | logits to | same prediction | accuracy | with int8 |",
         "|:---|:---|---:|---:|---:|---:|---:|---:|---:|",

@@ -179,6 +179,8 @@ def chunks(images: np.ndarray | None) -> list[np.ndarray]:
 
 def answers(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """The model's own outputs."""
+    if keras.config.backend() == "jax":  # which otherwise compiles every operation for itself
+        return np.asarray(model.predict_on_batch(images), "float32")
     return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)), "float32")
 
 
