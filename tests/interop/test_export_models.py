@@ -33,4 +33,4 @@ def test_representatives_have_every_part():
 def test_every_part_in_litert(name, tmp_path):
     model = keras_vix.build(name, dataset="digits", compile=False, **small(name))
     report = keras_vix.export(model, tmp_path / "model.tflite")
-    assert report.difference <= 3e-5 * max(report.largest, 1.0)
+    assert report.difference <= 1e-4 * max(report.largest, 1.0)

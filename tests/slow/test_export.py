@@ -21,7 +21,7 @@ def test_every_preset_in_every_format(names, tmp_path):
     for format, entry in FORMATS.items():
         if all(importlib.util.find_spec(package) for package in entry.packages):
             report = keras_vix.export(model, tmp_path / f"model{entry.suffix}", format)
-            assert report.difference <= 3e-5 * max(report.largest, 1.0), report
+            assert report.difference <= 1e-4 * max(report.largest, 1.0), report
 
 
 def test_every_preset_has_its_turn():
