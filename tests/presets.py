@@ -1,5 +1,7 @@
 """Presets at sizes that a test can afford."""
 
+import dataclasses
+
 from keras_vix.zoo import PRESETS, configure
 from keras_vix.zoo.families import FAMILIES
 
@@ -29,3 +31,18 @@ def light(name, dataset="digits"):
     scales = {"scale": 0.1} if config.scale else {}  # from 1e-5 a branch would stay silent for the steps of a test
     scales |= {"class_scale": 0.1} if "class_scale" in config.options else {}
     return {"depth": shallow(name, dataset), "dim": dim, "num_heads": (2,) * len(dim)} | mlp | scales | units
+
+
+def small(name, dataset="digits"):
+    """Overrides that leave any row one block, and one of a large family narrow tokens as well."""
+    return {"depth": shallow(name, dataset), **light(name, dataset)}
+
+
+def twins(dataset="digits"):
+    """All presets, those that are one model in inference at their small size together."""
+    found = {}
+    for name in PRESETS:
+        config = configure(name, dataset=dataset, **small(name, dataset))
+        training = {"dropout": 0.0, "attention_dropout": None, "drop_path": 0.0, "drop_path_growth": "linear"}
+        found.setdefault(repr(dataclasses.replace(config, **training)), []).append(name)
+    return list(found.values())

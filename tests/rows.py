@@ -142,6 +142,7 @@ ROWS = KERNEL_ROWS + [
     Row("mixer", "conv_attention/stride", ConvAttention, {"num_heads": 2, "grid": GRID, "kv_stride": 2}, X, "batch placed"),
     Row("mixer", "levit", LeViTAttention, {"num_heads": 2}, X, "permutes masks cross batch"),
     Row("mixer", "fourier", FourierMixing, {}, X, "placed"),
+    Row("mixer", "fourier/products", FourierMixing, {"transform": "products"}, X, "placed"),
     Row("mixer", "token_mlp", TokenMLP, {"token_dim": 6}, X, "placed"),
     Row("mixer", "window", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2}, X, "masks values"),
     Row("mixer", "window/shifted", LocalWindowAttention2D, {"num_heads": 2, "grid": GRID, "window": 2, "shift": 1}, X, "masks values"),

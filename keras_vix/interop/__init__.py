@@ -1,9 +1,14 @@
-"""Weights from elsewhere: from another model of this package, from public checkpoints, and into one with another attention."""
+"""Weights from elsewhere, from another model of this package, from public checkpoints, into one with another attention; and
+models for elsewhere, as files that other runtimes serve."""
 
+from .export import export
+from .exported import Exported, ExportError
 from .hub import checkpoints
 from .pretrained import load_pretrained, restore
 from .sources import read
 from .swap import swap_mixer
 from .transfer import Report, transfer
 
-__all__ = ["Report", "checkpoints", "load_pretrained", "read", "restore", "swap_mixer", "transfer"]
+__all__ = [
+    "ExportError", "Exported", "Report", "checkpoints", "export", "load_pretrained", "read", "restore", "swap_mixer", "transfer",
+]  # fmt: skip

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_vix.kernels import Linformer, Softmax
 from keras_vix.mixers import Attention, ConvAttention, FourierMixing, LeViTAttention, TokenMLP
+from keras_vix.mixers.fourier import waves
 
 from ..laws import run
 
@@ -40,6 +41,19 @@ def attention(q, k, v, heads):
 
 def test_fourier_mixing_is_the_real_part_of_the_transform():
     assert np.abs(run(FourierMixing(), X) - np.fft.fft2(X).real).max() <= 1e-4
+    assert np.abs(run(FourierMixing("products"), X) - np.fft.fft2(X).real).max() <= 1e-4
+    assert FourierMixing("products").multiply_adds((12, 8)) == 2 * 12 * 8 * (12 + 8)
+    with pytest.raises(ValueError, match="transform='fft2'.*Did you mean 'fft'"):
+        FourierMixing("fft2")
+    with pytest.raises(ValueError, match="number of tokens"):
+        FourierMixing("products").build((None, None, 8))
+
+
+def test_the_waves_of_long_sequences_are_exact():
+    """As far as float64 goes, also where `j k` is large: rows of the matrices are transforms of unit vectors."""
+    cosines, sines = waves(1024)
+    expected = np.fft.fft(np.eye(1024)[:, 1023])
+    assert np.abs(cosines[1023] - expected.real).max() <= 1e-12 and np.abs(sines[1023] + expected.imag).max() <= 1e-12
 
 
 def test_token_mlp_acts_along_the_tokens():

@@ -24,6 +24,7 @@ CASES = {
     "window_1d": dict(mixer="window_1d", window=64, shift=32, wrap_rows=True),
     "atrous": dict(mixer="atrous", window=8, rates=[1, 2]),
     "fourier": dict(mixer="fourier"),
+    "fourier products": dict(mixer="fourier", transform="products"),
     "token_mlp": dict(mixer="token_mlp"),
     "conv_attention": dict(mixer="conv_attention"),
     "levit": dict(mixer="levit"),
