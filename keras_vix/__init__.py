@@ -2,12 +2,12 @@
 
 from . import callbacks, data, interop, interpret, layers, train
 from ._version import __version__
-from .interop import load_pretrained, swap_mixer
+from .interop import load_pretrained, resize, swap_mixer
 from .interpret import attention_maps, features
 from .train import CheckpointError, build, describe, load
 from .zoo import list_models
 
 __all__ = [
     "CheckpointError", "__version__", "attention_maps", "build", "callbacks", "data", "describe", "features", "interop",
-    "interpret", "layers", "list_models", "load", "load_pretrained", "swap_mixer", "train",
+    "interpret", "layers", "list_models", "load", "load_pretrained", "resize", "swap_mixer", "train",
 ]  # fmt: skip

@@ -9,9 +9,10 @@ import keras
 from ..base import Layer
 from ..kernels import Performer
 from ..zoo.roles import roles, unnumbered
-from .rebuild import Rebuild, is_graph
+from .rebuild import Rebuild
+from .sites import is_graph, sites, windows
 from .successors import Choice
-from .transfer import Report, fitting, token_grid
+from .transfer import Report, Sizes, fitting, token_grid
 
 
 def pairing(work: Rebuild, choice: Choice) -> list[tuple[Any, Any]]:
@@ -36,8 +37,9 @@ def unlike(old: Layer, new: Layer) -> list:
     if isinstance(old.kernel, Performer) and isinstance(new.kernel, Performer):
         if any(getattr(old.kernel, name) != getattr(new.kernel, name) for name in ("m", "projection", "length")):
             weights += old.kernel.weights
-    windows = [layer.window for layer in (old, new) if getattr(layer, "window", None)]
-    if len(windows) == 2 and windows[0] != windows[1] and any(len(set(window)) > 1 for window in windows):
+    shapes = [layer.window for layer in (old, new) if getattr(layer, "window", None)]
+    runs = type(old) is not type(new) and any(len(set(window)) > 1 for window in shapes)  # a table of runs is none of windows
+    if len(shapes) == 2 and shapes[0] != shapes[1] and runs:
         weights += [weight for weight in old.weights if weight.name.startswith("relative_bias")]
     return weights
 
@@ -54,12 +56,24 @@ def inside(layer: keras.layers.Layer, kernels: Mapping[int, str]) -> dict[str, A
     return found
 
 
-def carry(model: keras.Model, made: keras.Model, pairs: list[tuple[Any, Any]]) -> Report:
+def sizes(work: Rebuild, model: keras.Model, made: keras.Model) -> dict[int, Sizes]:
+    """By the id of each new weight, where the tokens of its layer stood and stand, and its window before and after."""
+    before, after, found = sites(model), sites(made), {}
+    for old, new in work.made.values():
+        here = before.get(id(old)), after.get(id(new))
+        found |= {} if None in here else {id(weight): Sizes(*here) for weight in new.weights}
+        for (_, there), (table, window) in zip(windows(old), windows(new)):
+            found[id(table)] = Sizes(*here, (there, window))
+    return found
+
+
+def carry(work: Rebuild, model: keras.Model, made: keras.Model, pairs: list[tuple[Any, Any]]) -> Report:
     """Give the new weights the values of their counterparts, and say what became of all."""
-    wanted = roles(made)
+    wanted, known = roles(made), sizes(work, model, made)
     names = {id(weight): role for role, weight in wanted.items()}
     given = {names[id(new)]: old for old, new in pairs if id(new) in names}
-    values, moved = fitting(given, wanted, token_grid(model), token_grid(made))
+    known = {names[key]: value for key, value in known.items() if key in names}
+    values, moved = fitting(given, wanted, token_grid(model), token_grid(made), known)
     for role, value in values.items():
         wanted[role].assign(value)
     went = {id(given[role]) for role in values}
