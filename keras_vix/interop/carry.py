@@ -8,6 +8,7 @@ import keras
 
 from ..base import Layer
 from ..kernels import Performer
+from ..train.compile import scaled
 from ..zoo.roles import roles, unnumbered
 from .rebuild import Rebuild
 from .sites import is_graph, sites, windows
@@ -97,10 +98,13 @@ def compile_like(model: keras.Model, made: keras.Model, pairs: list[tuple[Any, A
         ) from error
     before = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     still = {id(new) for old, new in pairs if old.trainable and not before._use_weight_decay(old)}
-    if still and isinstance(how["optimizer"], keras.optimizers.Optimizer):
+    if isinstance(how["optimizer"], keras.optimizers.Optimizer):
+        inner = getattr(how["optimizer"], "inner_optimizer", how["optimizer"])
         known = {id(new) for _, new in pairs}
         kept = [w for w in made.trainable_variables if id(w) in still or id(w) not in known and undecayed(w)]
-        how["optimizer"].exclude_from_weight_decay(var_list=kept)
+        if still:
+            inner.exclude_from_weight_decay(var_list=kept)
+        how["optimizer"] = scaled(made, how["optimizer"])
     made.compile(**how)
     made.optimizer.build(made.trainable_variables)  # or a file saved before training would not load whole
 

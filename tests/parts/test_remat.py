@@ -30,7 +30,7 @@ def pair(name, **more):
     plain, remat = (build(preset, dataset="digits", remat=on, **SIZES | options | more) for on in (False, True))
     remat.set_weights(plain.get_weights())
     for one, other in zip(states(plain), states(remat), strict=True):
-        other.assign(one)
+        other.assign(np.array(keras.ops.convert_to_numpy(one)))  # a copy: JAX reuses buffers
     return plain, remat
 
 
