@@ -31,7 +31,7 @@ class Residual(Layer):
         scale: initial value of a learned factor for each channel of the branch, or `None` for no such factor.
         seed: of the dropped paths.
         remat: whether a training step keeps only what comes in, and the gradient computes the layer once more (gradient
-            checkpointing): less memory for about a third more time. Outputs, gradients and dropped values are the same.
+            checkpointing): less memory for one more forward computation. Outputs, gradients and dropped values are the same.
 
     Raises:
         ValueError: for `remat` on a backend that has no such thing.
