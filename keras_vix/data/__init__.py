@@ -4,6 +4,7 @@ from .batches import Batches, batches
 from .catalogue import DatasetUnavailable
 from .damage import Verdict, verify
 from .layer import Augment
+from .padding import pad
 from .policies import POLICIES, Policy, policy_for
 from .sources import facts_of, load
 from .splits import Data, Split
@@ -20,6 +21,7 @@ __all__ = [
     "batches",
     "facts_of",
     "load",
+    "pad",
     "policy_for",
     "verify",
 ]

@@ -8,10 +8,12 @@ import keras
 
 from ..base import Layer
 from ..kernels import Performer
+from ..train.compile import scaled
 from ..zoo.roles import roles, unnumbered
-from .rebuild import Rebuild, is_graph
+from .rebuild import Rebuild
+from .sites import is_graph, sites, windows
 from .successors import Choice
-from .transfer import Report, fitting, token_grid
+from .transfer import Report, Sizes, fitting, token_grid
 
 
 def pairing(work: Rebuild, choice: Choice) -> list[tuple[Any, Any]]:
@@ -36,8 +38,9 @@ def unlike(old: Layer, new: Layer) -> list:
     if isinstance(old.kernel, Performer) and isinstance(new.kernel, Performer):
         if any(getattr(old.kernel, name) != getattr(new.kernel, name) for name in ("m", "projection", "length")):
             weights += old.kernel.weights
-    windows = [layer.window for layer in (old, new) if getattr(layer, "window", None)]
-    if len(windows) == 2 and windows[0] != windows[1] and any(len(set(window)) > 1 for window in windows):
+    shapes = [layer.window for layer in (old, new) if getattr(layer, "window", None)]
+    runs = type(old) is not type(new) and any(len(set(window)) > 1 for window in shapes)  # a table of runs is none of windows
+    if len(shapes) == 2 and shapes[0] != shapes[1] and runs:
         weights += [weight for weight in old.weights if weight.name.startswith("relative_bias")]
     return weights
 
@@ -54,12 +57,24 @@ def inside(layer: keras.layers.Layer, kernels: Mapping[int, str]) -> dict[str, A
     return found
 
 
-def carry(model: keras.Model, made: keras.Model, pairs: list[tuple[Any, Any]]) -> Report:
+def sizes(work: Rebuild, model: keras.Model, made: keras.Model) -> dict[int, Sizes]:
+    """By the id of each new weight, where the tokens of its layer stood and stand, and its window before and after."""
+    before, after, found = sites(model), sites(made), {}
+    for old, new in work.made.values():
+        here = before.get(id(old)), after.get(id(new))
+        found |= {} if None in here else {id(weight): Sizes(*here) for weight in new.weights}
+        for (_, there), (table, window) in zip(windows(old), windows(new)):
+            found[id(table)] = Sizes(*here, (there, window))
+    return found
+
+
+def carry(work: Rebuild, model: keras.Model, made: keras.Model, pairs: list[tuple[Any, Any]]) -> Report:
     """Give the new weights the values of their counterparts, and say what became of all."""
-    wanted = roles(made)
+    wanted, known = roles(made), sizes(work, model, made)
     names = {id(weight): role for role, weight in wanted.items()}
     given = {names[id(new)]: old for old, new in pairs if id(new) in names}
-    values, moved = fitting(given, wanted, token_grid(model), token_grid(made))
+    known = {names[key]: value for key, value in known.items() if key in names}
+    values, moved = fitting(given, wanted, token_grid(model), token_grid(made), known)
     for role, value in values.items():
         wanted[role].assign(value)
     went = {id(given[role]) for role in values}
@@ -83,10 +98,13 @@ def compile_like(model: keras.Model, made: keras.Model, pairs: list[tuple[Any, A
         ) from error
     before = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     still = {id(new) for old, new in pairs if old.trainable and not before._use_weight_decay(old)}
-    if still and isinstance(how["optimizer"], keras.optimizers.Optimizer):
+    if isinstance(how["optimizer"], keras.optimizers.Optimizer):
+        inner = getattr(how["optimizer"], "inner_optimizer", how["optimizer"])
         known = {id(new) for _, new in pairs}
         kept = [w for w in made.trainable_variables if id(w) in still or id(w) not in known and undecayed(w)]
-        how["optimizer"].exclude_from_weight_decay(var_list=kept)
+        if still:
+            inner.exclude_from_weight_decay(var_list=kept)
+        how["optimizer"] = scaled(made, how["optimizer"])
     made.compile(**how)
     made.optimizer.build(made.trainable_variables)  # or a file saved before training would not load whole
 

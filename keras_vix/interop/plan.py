@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from .names import KINDS, LAYOUTS, Layout
-from .resize import resize_offsets, resize_positions
+from .resample import resize_offsets, resize_positions
 from .transfer import Report, roles, shape, some, square, token_grid
 from .turns import turn
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -10,16 +10,9 @@ from ..base import Layer, arguments
 from ..kernels import Linformer
 from ..mixers import Attention
 from ..mixers.attention import takes
-from ..parts import Prefix, Residual, TokenProjection
-from .resize import grid_of
-from .transfer import FRONT
-
-
-class Place(NamedTuple):
-    """Where tokens stand: `(rows, columns)` of those that have a place, and how many others are in front of them."""
-
-    grid: tuple[int, int]
-    prefix: int
+from ..parts import Residual, TokenProjection
+from .resample import grid_of
+from .sites import Place, is_graph, where
 
 
 class Rebuild:
@@ -134,11 +127,6 @@ class Rebuild:
         return {**rest, "projection": given}
 
 
-def is_graph(model: keras.Model) -> bool:
-    """Whether a model is a graph of layers, functional or a built stack of them."""
-    return hasattr(model, "operations") or isinstance(model, keras.Sequential) and hasattr(model, "inputs")
-
-
 def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a graph in the order of its calls, those of models in it too."""
     for layer in model.layers:
@@ -151,28 +139,6 @@ def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
 def again(tensor, shape):
     """A new input like another, of a shape that begins with the batch."""
     return keras.Input(batch_shape=tuple(shape), dtype=tensor.dtype, name=tensor._keras_history.operation.name)
-
-
-def where(layer, inputs, out) -> Place | None:
-    """Where the tokens of a layer's output stand; `None` if it has none, or it cannot be told.
-
-    Args:
-        layer: what was called.
-        inputs: `(tensor, place)` of each of its inputs.
-        out: the output.
-    """
-    if len(out.shape) != 3 or out.shape[1] is None:
-        return None
-    tokens = out.shape[1]
-    if hasattr(layer, "out_grid"):
-        return Place(tuple(layer.out_grid), tokens - math.prod(layer.out_grid))
-    for x, place in inputs:
-        if len(x.shape) == 4 and None not in x.shape[1:3] and x.shape[1] * x.shape[2] == tokens:
-            return Place(tuple(x.shape[1:3]), 0)
-        few = -1 if place is None else tokens - math.prod(place.grid)
-        if few == 0 or few > 0 and (few <= FRONT or few == place.prefix or isinstance(layer, Prefix)):
-            return Place(place.grid, few)
-    return None
 
 
 def regrid(layer, config, place: Place | None, tokens: int) -> tuple[int, int]:

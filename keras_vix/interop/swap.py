@@ -14,7 +14,8 @@ from ..base import Layer, arguments
 from ..kernels import KERNELS
 from ..zoo.lookup import lookup
 from .carry import carry, compile_like, pairing
-from .rebuild import Rebuild, again, is_graph, leaves
+from .rebuild import Rebuild, again, leaves
+from .sites import is_graph
 from .successors import TARGETS, Choice, choose, mixers_of
 from .transfer import Report
 
@@ -86,35 +87,46 @@ def swap_mixer(
     changes = {id(old): partial(choice.make, old, place) for place, old in chosen.items()}
     if classes is not None:
         changes |= new_head(model, checks.integer("classes", classes))
-    work = Rebuild(changes)
-    with seeded(seed):
-        made = work.model(model, inputs_for(model, input_shape))
-    made = of_class(model, made)
-    pairs = pairing(work, choice)
-    report = carry(model, made, pairs)
-    choice.begin()
+    made, report, pairs = renew(model, choice, changes, input_shape, seed)
     if compile and model.compiled:
         compile_like(model, made, pairs)
     return made, report
 
 
+def renew(model: keras.Model, choice: Choice, changes, input_shape, seed: int) -> tuple[keras.Model, Report, list]:
+    """The model made anew with these changes, not compiled, what became of its weights, and which weights are pairs."""
+    work = Rebuild(changes)
+    with seeded(seed):
+        made = work.model(model, inputs_for(model, input_shape))
+    made = of_class(model, made)
+    pairs = pairing(work, choice)
+    report = carry(work, model, made, pairs)
+    choice.begin()
+    return made, report, pairs
+
+
 def check(model, kernel, mixer, blocks, input_shape, classes, compile) -> None:
     """Find the mistakes that need no layer."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a Keras model. Received: model={type(model).__name__}.")
-    if not is_graph(model):
-        raise ValueError(
-            "`model` must be functional, keras.Model(inputs, outputs), or a built keras.Sequential, to be made anew. "
-            f"Received: a {type(model).__name__}; of a Distiller swap the `student`."
-        )
-    if not isinstance(compile, bool):
-        raise TypeError(f"`compile` must be True or False. Received: compile={compile!r}.")
+    check_model(model, compile)
     if mixer is not None:
         checks.choice("mixer", mixer, TARGETS)
     if kernel is mixer is input_shape is classes is None:
         raise ValueError("One of `kernel`, `mixer`, `input_shape` and `classes` is needed. Received: none of them.")
     if kernel is mixer is None and blocks is not None:
         raise ValueError(f"`blocks` says where a `kernel` or `mixer` goes. Received: blocks={blocks!r}, and neither of them.")
+
+
+def check_model(model, compile) -> None:
+    """Refuse what cannot be made anew."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` must be a Keras model. Received: model={type(model).__name__}.")
+    if not is_graph(model):
+        raise ValueError(
+            "`model` must be functional, keras.Model(inputs, outputs), or a built keras.Sequential, to be made anew. "
+            f"Received: a {type(model).__name__}; of a Distiller take the `student`."
+        )
+    if not isinstance(compile, bool):
+        raise TypeError(f"`compile` must be True or False. Received: compile={compile!r}.")
 
 
 def new_head(model: keras.Model, classes: int) -> dict:

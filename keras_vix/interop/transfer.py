@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..parts import Tokens
 from ..zoo.roles import roles
-from .resize import grid_of, resize_offsets, resize_positions, resize_projection, resize_side_by_side
+from .resample import grid_of, resize_offsets, resize_positions, resize_projection, resize_side_by_side
 
 FRONT = 3  # tokens in front at most: of the class, of a teacher, and one more
 # Owners of position tables and of projections of tokens: their names in models of this package, and by default.
@@ -42,6 +43,19 @@ class Report(NamedTuple):
         return "\n".join([f"copied {len(self.copied)}", *(f"{name} {len(roles)}: {some(roles)}" for name, roles in rest.items())])
 
 
+class Sizes(NamedTuple):
+    """What is known of a weight that depends on the number of tokens or on a window.
+
+    Args:
+        old, new: `(grid, prefix)`, where the tokens of its layer stand in both models.
+        window: `(rows, columns)` of the windows whose biases it holds, in both models, or `None`.
+    """
+
+    old: Any
+    new: Any
+    window: Any = None
+
+
 def some(roles, number: int = 6) -> str:
     """The first of many names."""
     rest = len(roles) - number
@@ -56,7 +70,7 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=
     but the projections `E` and `F`, which stay new, and a Performer all but its features. The optimizer's slots are never copied.
 
     Where the images, and so the numbers of tokens, differ, position tables, tables of relative positions, Linformer's
-    projections and the head behind tokens side by side (`pool="flatten"`) are resampled (`resize`); everything else of another
+    projections and the head behind tokens side by side (`pool="flatten"`) are resampled (`resample`); everything else of another
     shape stays new.
 
     Args:
@@ -91,12 +105,15 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=
     return Report(copied, new, moved, skipped)
 
 
-def fitting(given: Mapping[str, Any], wanted: Mapping[str, Any], old, new) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def fitting(
+    given: Mapping[str, Any], wanted: Mapping[str, Any], old, new, known: Mapping[str, Sizes] = MappingProxyType({})
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Values for the weights of the same role, those of another shape resampled, and the roles of these.
 
     Args:
         given, wanted: weights or arrays, and weights, by role; what is of another shape and cannot be resampled is left out.
         old, new: `(rows, columns)` of both models' tokens, or `None`.
+        known: by role, what is known of the sizes of a weight; of others it is told by its shape and the tokens.
     """
     values, moved = {}, []
     staged = any(role.startswith("stage1_") for role in wanted)  # the tokens that the head sees are not those of the embedding
@@ -105,14 +122,24 @@ def fitting(given: Mapping[str, Any], wanted: Mapping[str, Any], old, new) -> tu
             continue
         value = np.array(keras.ops.convert_to_numpy(given[role]))  # a copy: JAX reuses buffers
         if value.shape != shape(weight):
-            value = None if staged and role in HEADS else resized(role, value, shape(weight), old, new)
+            value = refitted(role, value, shape(weight), old, new, known.get(role), staged)
             moved += [] if value is None else [role]
         if value is not None:
             values[role] = value
     return values, tuple(moved)
 
 
-def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> np.ndarray | None:
+def refitted(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new, known: Sizes | None, staged: bool):
+    """The weight of a role for another number of tokens or another window, as far as its sizes are known or can be told."""
+    if known is None or known.window is None and None in (known.old, known.new):
+        return None if staged and role in HEADS else resized(role, value, wanted, old, new)
+    if known.window is not None:
+        return resize_offsets(value, *known.window) if value.shape[1:] == wanted[1:] else None
+    (there, before), (here, after) = known.old, known.new
+    return resized(role, value, wanted, there, here, before) if before == after else None
+
+
+def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new, prefix: int = 0) -> np.ndarray | None:
     """The weight of a role for another number of tokens or another window; `None` if it is none that can be resampled.
 
     Args:
@@ -120,6 +147,7 @@ def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> 
         value: of the source.
         wanted: the shape of the target's.
         old, new: `(rows, columns)` of both models' tokens; `None` where not known, then a square.
+        prefix: tokens in front of them, for a head that sees all side by side.
     """
     owner, name = ([""] + role.split(":")[0].split("/"))[-2:]
     if len(value.shape) != len(wanted):
@@ -139,7 +167,7 @@ def resized(role: str, value: np.ndarray, wanted: tuple[int, ...], old, new) -> 
             return None
         return resize_projection(value, *grids)
     if role in HEADS and old and new and value.shape[1:] == wanted[1:]:
-        found = resize_side_by_side(value, old, new)
+        found = resize_side_by_side(value, old, new, prefix)
         return found if found is not None and found.shape == tuple(wanted) else None
     return None
 

@@ -55,16 +55,19 @@ class Place:
 
     def parts(self, *values: Any) -> list[MapPart]:
         """What the map is made of, where `values` are those of the inputs."""
-        x, *more = (keras.ops.convert_to_tensor(np.asarray(one, "float32")) for one in values)
+        given = [keras.ops.convert_to_tensor(np.asarray(one, "float32")) for one in values]
+        masks = [keras.backend.standardize_dtype(tensor.dtype) == "bool" for tensor in self.inputs]
+        seen = {"mask": mask for mask, yes in zip(given, masks) if yes}
+        x, *more = (one for one, yes in zip(given, masks) if not yes)
         with without_gradients():
             if self.block is not None:
-                return self.layer.map_parts(x, self.block)
+                return self.layer.map_parts(x, self.block, **seen)
             if not isinstance(self.layer, Residual):
-                return self.mixer.map_parts(x, *more)
+                return self.mixer.map_parts(x, *more, **seen)
             entering = self.layer.entering(x)
             if self._shares_projection:
-                return self.mixer.map_parts(entering, projection=more[0])
-            return self.mixer.map_parts(entering, *more)
+                return self.mixer.map_parts(entering, projection=more[0], **seen)
+            return self.mixer.map_parts(entering, *more, **seen)
 
     @property
     def _shares_projection(self) -> bool:

@@ -52,7 +52,8 @@ class Linformer(Kernel):
         check_rank(self.m, self.tokens, self.start)
         shape = (k_shape[-3], self.m, self.tokens) if self.share == "none" else (self.m, self.tokens)
         names = {"none": ("e", "f"), "head": ("e", "f"), "kv": ("e",), "layer": ()}[self.share]
-        own = [self.add_weight(name=name, shape=shape, initializer=projection_start(self.start)) for name in names]
+        start = projection_start(self.start)  # float32 for `compress` too, which is called in the scope of a mixer
+        own = [self.add_weight(name=name, shape=shape, initializer=start, autocast=False) for name in names]
         self.e, self.f = (own * 2)[:2] if own else (None, None)
         self.built = True
 

@@ -6,6 +6,7 @@ from .embeds import ConvEmbedding, PatchEmbedding
 from .ffns import MLP
 from .heads import DistilledHead, LinearHead, MeanLogits, MLPHead
 from .locals import InvertedResidual, LocalPerception
+from .padding import ABSENT, PadImage, Withhold
 from .pools import FirstPool, FlattenPool, MeanPool, PrefixPool, SequencePool
 from .positions import LearnedPosition, RotaryEmbedding, SinCosPosition, SinusoidPosition
 from .reduces import ConvReduction, DepthwiseReduction, PatchMerging

@@ -14,6 +14,8 @@ from .residual import Residual
 class ClassAttention(Layer):
     """A block in which one token attends to the others: `(batch, 1, dim), (batch, n, dim) -> (batch, 1, dim)`.
 
+    Called as `layer(token, x, mask=None)`; `mask` is boolean `(batch, n)`, true for the tokens of `x` that take part.
+
     `u = norm([token; x])`, `token += scale * attention(u[0], u)`, `token += scale * MLP(norm(token))`; `x` stays as it is.
 
     Args:
@@ -63,19 +65,27 @@ class ClassAttention(Layer):
         self.drop = keras.layers.Dropout(self.drop_path, noise_shape=(None, 1, 1), dtype=self.dtype_policy)
         self.built = True
 
-    def call(self, token, x):
-        read = self.attention(*self._seen(token, x))
+    def call(self, token, x, mask=None):
+        read = self.attention(*self._seen(token, x), mask=self._mask(mask))
         token = token + self.drop(read if self.scale is None else read * self.gamma)
         return self.ffn(token)
+
+    def compute_mask(self, *inputs, **masks):
+        """None: the mask of the tokens says nothing of the one that reads them."""
+        return None
 
     def _seen(self, token, x):
         """The token that reads, and the tokens that it sees, normalised."""
         u = self.layer_norm(ops.concatenate([token, x], axis=1))
         return u[:, :1], u if self.sees_itself else u[:, 1:]
 
-    def map_parts(self, token, x):
+    def _mask(self, mask):
+        """The mask of what the token sees."""
+        return ops.pad(mask, ((0, 0), (1, 0)), constant_values=True) if mask is not None and self.sees_itself else mask
+
+    def map_parts(self, token, x, mask=None):
         """As `Attention.map_parts`, of one query; the keys are the token itself, where it sees itself, and those of `x`."""
-        return self.attention.map_parts(*self._seen(token, x))
+        return self.attention.map_parts(*self._seen(token, x), mask=self._mask(mask))
 
     def compute_output_shape(self, token_shape, x_shape):
         return token_shape
@@ -91,6 +101,8 @@ class ClassAttention(Layer):
 @register
 class ClassAttentionPool(Layer):
     """A class token that reads the tokens in blocks of its own: `(batch, n, dim) -> (batch, dim)`, normalised.
+
+    Called as `layer(x, mask=None)`; `mask` is boolean `(batch, n)`, true for the tokens that take part.
 
     Args:
         num_heads, key_dim, mlp_dim, norm_epsilon: as in `ClassAttention`.
@@ -159,20 +171,24 @@ class ClassAttentionPool(Layer):
         self.layer_norm.build((x_shape[0], x_shape[-1]))
         self.built = True
 
-    def call(self, x):
-        return self.layer_norm(self._read(x, self.blocks)[:, 0])
+    def call(self, x, mask=None):
+        return self.layer_norm(self._read(x, self.blocks, mask)[:, 0])
 
-    def _read(self, x, blocks):
+    def compute_mask(self, *inputs, **masks):
+        """None: there are no tokens left."""
+        return None
+
+    def _read(self, x, blocks, mask=None):
         """The class token behind these blocks: `(batch, 1, dim)`."""
         token = ops.cast(ops.expand_dims(self.token, 0), x.dtype)
         token = ops.broadcast_to(token, (ops.shape(x)[0], 1, x.shape[-1]))
         for block in blocks:
-            token = block(token, x)
+            token = block(token, x, mask=mask)
         return token
 
-    def map_parts(self, x, block: int):
+    def map_parts(self, x, block: int, mask=None):
         """As `ClassAttention.map_parts`, of one of the blocks."""
-        return self.blocks[block].map_parts(self._read(x, self.blocks[:block]), x)
+        return self.blocks[block].map_parts(self._read(x, self.blocks[:block], mask), x, mask)
 
     def compute_output_shape(self, x_shape):
         return (x_shape[0], x_shape[-1])

@@ -81,7 +81,10 @@ def check_patch(patch, size) -> None:
     """Refuse patches that do not divide an image of `size`, `(rows, columns)`."""
     for side, length in zip(size, patch):
         if side is None or side % length:
-            raise ValueError(f"`patch` must divide the image. Received: patch={patch}, image={tuple(size)};{_divisors(side)}")
+            raise ValueError(
+                f"`patch` must divide the image. Received: patch={patch}, image={tuple(size)};{_divisors(side)} "
+                "build(..., pad=True) fills images up."
+            )
 
 
 def _divisors(side) -> str:

@@ -7,12 +7,23 @@ from keras import ops
 
 from .. import checks
 from ..base import Layer, register
+from ..ops.dense import NEVER
 from ..ops.precision import promote
 
 
+class Pool(Layer):
+    """What takes a mask of tokens and leaves none behind."""
+
+    def compute_mask(self, *inputs, **masks):
+        """None: there are no tokens left."""
+        return None
+
+
 @register
-class MeanPool(Layer):
+class MeanPool(Pool):
     """Mean of the tokens that stand for a place: `(batch, prefix + n, dim) -> (batch, dim)`.
+
+    Called as `layer(x, mask=None)`; `mask` is boolean `(batch, prefix + n)`, true for the tokens that take part.
 
     Args:
         prefix: tokens in front that are left out.
@@ -22,8 +33,13 @@ class MeanPool(Layer):
         super().__init__(**kwargs)
         self.prefix = checks.integer("prefix", prefix, 0)
 
-    def call(self, x):
-        return ops.cast(ops.mean(promote(x[:, self.prefix :]), axis=1), self.compute_dtype)
+    def call(self, x, mask=None):
+        x = promote(x[:, self.prefix :])
+        if mask is None:
+            return ops.cast(ops.mean(x, axis=1), self.compute_dtype)
+        present = ops.cast(ops.expand_dims(mask[:, self.prefix :], -1), x.dtype)
+        total = ops.sum(ops.where(present > 0, x, 0.0), axis=1)
+        return ops.cast(total / ops.maximum(ops.sum(present, axis=1), 1.0), self.compute_dtype)
 
 
 @register
@@ -59,8 +75,10 @@ class PrefixPool(Layer):
 
 
 @register
-class SequencePool(Layer):
+class SequencePool(Pool):
     """A learned weighted mean of all tokens: `(batch, n, dim) -> (batch, dim)`.
+
+    Called as `layer(x, mask=None)`, as `MeanPool`.
 
     Source: Hassani et al. 2021, arXiv:2104.05704, section 3.3.
     """
@@ -70,17 +88,23 @@ class SequencePool(Layer):
         self.score.build(x_shape)
         self.built = True
 
-    def call(self, x):
-        weights = ops.softmax(promote(self.score(x)), axis=1)
-        return ops.cast(ops.sum(weights * promote(x), axis=1), self.compute_dtype)
+    def call(self, x, mask=None):
+        scores, x = promote(self.score(x)), promote(x)
+        if mask is None:
+            return ops.cast(ops.sum(ops.softmax(scores, axis=1) * x, axis=1), self.compute_dtype)
+        present = ops.expand_dims(mask, -1)
+        weights = ops.softmax(ops.where(present, scores, NEVER), axis=1)
+        return ops.cast(ops.sum(ops.where(present, weights * x, 0.0), axis=1), self.compute_dtype)
 
     def multiply_adds(self, x_shape):
         return 2 * math.prod(x_shape)
 
 
 @register
-class FlattenPool(Layer):
+class FlattenPool(Pool):
     """All tokens side by side: `(batch, n, dim) -> (batch, n * dim)`.
+
+    Called as `layer(x, mask=None)`; a token where `mask`, `(batch, n)`, is false counts as 0.
 
     Args:
         flat_scale: a constant factor, > 0. The head then has `n` times as many inputs as behind a mean, all of which one step
@@ -91,5 +115,6 @@ class FlattenPool(Layer):
         super().__init__(**kwargs)
         self.flat_scale = checks.number("flat_scale", flat_scale, 1e-6, 1e3)
 
-    def call(self, x):
+    def call(self, x, mask=None):
+        x = x if mask is None else ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
         return ops.reshape(x, (-1, x.shape[1] * x.shape[2])) * self.flat_scale

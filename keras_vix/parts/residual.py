@@ -3,9 +3,11 @@
 import math
 
 import keras
+from keras import ops
 
 from .. import checks
 from ..base import Layer, make_seed, register
+from ..ops.recompute import BACKENDS, recomputed
 from ..primitives.norms import NORM_LAYERS, make_norm
 
 NORMS = ("pre", "post", "both", "double", "none")
@@ -28,10 +30,16 @@ class Residual(Layer):
         drop_path: rate of leaving the branch out for a whole sample while training, in [0, 1).
         scale: initial value of a learned factor for each channel of the branch, or `None` for no such factor.
         seed: of the dropped paths.
+        remat: whether a training step keeps only what comes in, and the gradient computes the layer once more (gradient
+            checkpointing): less memory for one more forward computation. Outputs, gradients and dropped values are the same.
+
+    Raises:
+        ValueError: for `remat` on a backend that has no such thing.
 
     Source: pre-norm: Xiong et al. 2020, arXiv:2002.04745; drop path: Huang et al. 2016, arXiv:1603.09382; scale: Touvron et al.
     2021, arXiv:2103.17239, eq. 4; `both`: the second half of the blocks of Hassani et al. 2021, arXiv:2104.05704, as released;
-    `double`: the attention of the T2T-ViT of Lee et al. 2021, arXiv:2112.13492, as released.
+    `double`: the attention of the T2T-ViT of Lee et al. 2021, arXiv:2112.13492, as released; `remat`: Chen et al. 2016,
+    arXiv:1604.06174.
     """
 
     def __init__(
@@ -43,9 +51,12 @@ class Residual(Layer):
         scale: float | None = None,
         seed: int | None = None,
         norm_layer: str = "layer",
+        remat: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        check_remat(remat)
+        super().__init__(autocast=not remat, **kwargs)  # weights are handed in whole; what they meet casts them
+        self.remat = remat
         self.supports_masking = True
         self.inner = inner
         self.norm = checks.choice("norm", norm, NORMS)
@@ -65,23 +76,35 @@ class Residual(Layer):
         self.drop = keras.layers.Dropout(self.drop_path, noise_shape=noise, seed=self.seed, dtype=self.dtype_policy)
         self.built = True
 
-    def call(self, x, memory=None, projection=None, memory_mask=None):
-        shared = {} if projection is None else {"projection": projection}
-        inputs = () if memory is None else (memory,)
-        if memory_mask is not None:
-            shared["mask"] = memory_mask
+    def call(self, x, memory=None, projection=None, memory_mask=None, training=None):
+        tensors = [tensor for tensor in (memory, projection) if tensor is not None]
+        if self.remat:
+            x, *tensors = (ops.cast(tensor, self.compute_dtype) for tensor in (x, *tensors))
+
+        def call(x, *tensors):
+            left = iter(tensors)
+            inputs = () if memory is None else (next(left),)
+            shared = {} if projection is None else {"projection": next(left)}
+            if memory_mask is not None:
+                shared["mask"] = memory_mask
+            return self._through(x, inputs, shared, training)
+
+        return recomputed(self, call, x, *tensors) if self.remat and training else call(x, *tensors)
+
+    def _through(self, x, inputs, shared, training):
         if self.norm == "post":
-            return self.layer_norm(x + self._branch(self.inner(x, *inputs, **shared)))
-        y = self.entering(x)
-        inside = self.inner(y, *inputs, **shared)
-        return (y if self.norm == "both" else x) + self._branch(y + inside if self.norm == "double" else inside)
+            inside = self.inner(x, *inputs, **shared, training=training)
+            return self.layer_norm(x + self._branch(inside, training), training=training)
+        y = self.entering(x, training)
+        inside = self.inner(y, *inputs, **shared, training=training)
+        return (y if self.norm == "both" else x) + self._branch(y + inside if self.norm == "double" else inside, training)
 
-    def entering(self, x):
+    def entering(self, x, training=None):
         """What `inner` is called on, where `x` comes into the block."""
-        return x if self.norm in ("none", "post") else self.layer_norm(x)
+        return x if self.norm in ("none", "post") else self.layer_norm(x, training=training)
 
-    def _branch(self, y):
-        return self.drop(y if self.scale is None else y * self.gamma)
+    def _branch(self, y, training):
+        return self.drop(y if self.scale is None else y * ops.cast(self.gamma, y.dtype), training=training)
 
     def compute_output_shape(self, x_shape, **shapes):
         return x_shape
@@ -100,3 +123,12 @@ class Residual(Layer):
 
     def constants(self):
         return self.inner.constants()
+
+
+def check_remat(remat) -> bool:
+    """A boolean, true only where the backend can compute a layer again."""
+    if not isinstance(remat, bool):
+        raise TypeError(f"`remat` must be True or False. Received: remat={remat!r}.")
+    if remat and keras.config.backend() not in BACKENDS:
+        raise ValueError(f"`remat` needs a backend of {', '.join(BACKENDS)}. Received: backend={keras.config.backend()!r}.")
+    return remat

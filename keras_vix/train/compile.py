@@ -33,7 +33,7 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None, layerw
     if steps is not None:
         checks.integer("steps", steps)
     model.compile(
-        optimizer=together(optimizer(recipe, steps, model.trainable_variables, layerwise)),
+        optimizer=scaled(model, together(optimizer(recipe, steps, model.trainable_variables, layerwise))),
         loss=SigmoidCrossentropy() if recipe.loss == "sigmoid" else SmoothedCrossentropy(recipe.label_smoothing),
         # What fills up a batch for several devices must not count.
         **{"weighted_metrics" if present() > 1 else "metrics": [Accuracy(), Crossentropy()]},
@@ -42,6 +42,18 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None, layerw
     )
     model.optimizer.build(model.trainable_variables)  # or a file saved before training would not load whole
     return model
+
+
+def scaled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer, round which a model with float16 layers scales its loss.
+
+    Keras does that too, by the policy that is set and not by the layers', and writes the bare optimizer into a file: one that is
+    loaded under another policy would train without, and leave the optimizer's state in the file.
+    """
+    wrapped = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if wrapped or all(layer.dtype_policy.name != "mixed_float16" for layer in model.layers):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
 
 
 def optimizer(

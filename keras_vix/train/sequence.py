@@ -9,6 +9,7 @@ from keras import ops
 from .. import checks
 from ..base import register
 from ..zoo.sequence import SequenceConfig
+from .compile import scaled
 
 
 @register
@@ -164,7 +165,7 @@ def compile_sequence(model: keras.Model, config: SequenceConfig, recipe: Sequenc
         global_clipnorm=recipe.clip_norm,
     )
     model.compile(
-        optimizer,
+        scaled(model, optimizer),
         loss=SequenceCrossentropy(recipe.label_smoothing, padding),
         metrics=[TokenAccuracy(padding, name="accuracy"), TokenCrossentropy(padding, name="ce")],
         jit_compile=recipe.jit_compile,

@@ -1,12 +1,13 @@
 """From a record to a Keras model: the only place that wires layers."""
 
+import inspect
 import math
 
 import keras
 import numpy as np
 
 from ..base import arguments
-from ..parts import MeanLogits, Prefix, Residual, TokenProjection, Tokens
+from ..parts import MeanLogits, PadImage, PatchEmbedding, Prefix, Residual, TokenProjection, Tokens, Withhold
 from ..primitives.norms import NORM_LAYERS
 from .config import AXES, Config
 from .initialise import initialise
@@ -16,19 +17,24 @@ from .lookup import lookup
 def assemble(config: Config, name: str) -> keras.Model:
     """The functional model of `config`: raw images, pixels 0 to 255, to logits `(batch, classes)`; not compiled."""
     image = keras.Input(config.input_shape, name="image")
-    x = make(config, "embed", **config.at(0), seed=seed_of(config))(normalise(config)(image))
+    filled, mask = (pad_image(config)(image)) if config.pad else (image, None)
+    x = make(config, "embed", **config.at(0), seed=seed_of(config))(normalise(config)(filled))
     grid = tuple(x.shape[1:3])
     x = Tokens(name="tokens")(x)
     if config.prefix:
         x = Prefix(config.prefix, config.token_std, name="prefix")(x)
     x = add_positions(config, x, grid)
     shared = shared_projection(config, x)
+    seen = {} if mask is None else {"memory_mask": mask}
     branches = iter(branch_settings(config))
     local = config.asks("local")
     carries = "local_stride" in local  # it shrinks the grid from stage to stage
     for stage, depth in enumerate(config.depth):
         sizes = config.at(stage)
         if stage and not (carries and depth):
+            if mask is not None:
+                x, mask = Withhold(grid, name=f"stage{stage}_withhold")(x, mask)
+                seen = {"memory_mask": mask}
             reduce = make(config, "reduce", name=f"stage{stage}_reduce", **sizes, grid=grid)
             x, grid = reduce(x), reduce.out_grid
         for block in range(depth):
@@ -38,12 +44,12 @@ def assemble(config: Config, name: str) -> keras.Model:
                 convolve = make(config, "local", f"{place}_local", **sizes, grid=grid, local_stride=stride, drop_path=rate)
                 x, grid = convolve(x), convolve.out_grid if carries else grid
             mixer = make_mixer(config, sizes, grid, seed_of(config, stage, block), block)
-            x = residual(config, mixer, config.norm, branch, f"{place}_mixer")(x, **shared)
+            x = residual(config, mixer, config.norm, branch, f"{place}_mixer")(x, **shared, **seen)
             ffn = make(config, "ffn", **sizes, grid=grid)
             x = residual(config, ffn, config.ffn_norm or config.norm, branch, f"{place}_ffn")(x)
     if config.final_norm:
         x = NORM_LAYERS[config.norm_layer](epsilon=config.norm_epsilon, name="norm")(x)
-    x = make_pool(config, x)
+    x = make_pool(config, x, mask)
     x = make(config, "head", name="head")(x)
     if len(x.shape) == 3:
         x = MeanLogits(name="logits", dtype="float32")(x)
@@ -52,9 +58,16 @@ def assemble(config: Config, name: str) -> keras.Model:
     return model
 
 
+def pad_image(config: Config) -> PadImage:
+    """What fills up the images of a record, with their mean colour, which is 0 once they are normalised."""
+    patch = config.options.get("patch", inspect.signature(PatchEmbedding).parameters["patch"].default)
+    return PadImage(patch, tuple(255 * value for value in config.mean), config.prefix, name="pad")
+
+
 def token_count(config: Config) -> int:
     """Tokens that the first block would see, prefix included, without making any block."""
     image = keras.Input(config.input_shape)
+    image = pad_image(config)(image)[0] if config.pad else image
     return math.prod(make(config, "embed", **config.at(0), seed=seed_of(config))(image).shape[1:3]) + config.prefix
 
 
@@ -93,10 +106,12 @@ def make_kernel(config: Config, seed: int):
     return make(config, "kernel", name="kernel", seed=seed, dropout=dropout)
 
 
-def make_pool(config: Config, x):
+def make_pool(config: Config, x, mask=None):
     """Tokens to one vector; a pool with attention of its own gets the sizes of the last stage and a kernel."""
+    pool_class = lookup(AXES["pool"], config.pool, "pool")
+    seen = {} if mask is None or "mask" not in inspect.signature(pool_class.call).parameters else {"mask": mask}
     kernel = {"kernel": make_kernel(config, seed_of(config, len(config.depth), 0))} if "kernel" in config.asks("pool") else {}
-    return make(config, "pool", name="pool", **config.at(-1), **kernel)(x)
+    return make(config, "pool", name="pool", **config.at(-1), **kernel)(x, **seen)
 
 
 def add_positions(config: Config, x, grid):
@@ -125,7 +140,7 @@ def branch_settings(config: Config) -> list[dict]:
 
 def residual(config: Config, inner, norm: str, branch: dict, name: str) -> Residual:
     """`inner` in a residual branch of the record's kind."""
-    return Residual(inner, norm, config.norm_epsilon, **branch, norm_layer=config.norm_layer, name=name)
+    return Residual(inner, norm, config.norm_epsilon, **branch, norm_layer=config.norm_layer, remat=config.remat, name=name)
 
 
 def normalise(config: Config) -> keras.layers.Layer:

@@ -1,6 +1,7 @@
 """The record of a model: choices, sizes and options, checked before any tensor exists."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,9 @@ from .. import checks
 from ..base import arguments
 from ..kernels import KERNELS
 from ..mixers import MIXERS
-from ..parts import EMBEDS, FFNS, HEADS, LOCALS, POOLS, POSITIONS, REDUCES
+from ..parts import EMBEDS, FFNS, HEADS, LOCALS, POOLS, POSITIONS, REDUCES, FirstPool, PrefixPool
 from ..primitives.norms import NORM_LAYERS
-from ..parts.residual import NORMS
+from ..parts.residual import NORMS, check_remat
 from .initialise import STARTS
 from .lookup import lookup
 
@@ -62,6 +63,11 @@ class Config:
         init: start of the kernels and biases of all dense layers and convolutions: `keras`, each layer's own; `fan_in`, uniform
             in `+-1/sqrt(fan_in)`; `small`, dense kernels normal with deviation 0.02, convolutions by He's rule, biases 0;
             `normal`, dense layers as in `small`, convolutions as in `fan_in`; `glorot_normal`, biases 0.
+        remat: whether a training step keeps only what comes into each half of a block, and the gradient computes the rest once
+            more (gradient checkpointing; see `Residual`).
+        pad: whether images are filled up to whole patches, at the bottom and at the right, and tokens that stand for no image are
+            kept out of attention, statistics and pooling. Pixels with a negative channel stand for no image too, so that
+            images of several sizes can share a batch (`data.pad`). For patches side by side, and mixers that take a mask.
         seed: of everything random in the model's making, 0 to 2**32 - 1.
         options: arguments that the chosen parts ask for, such as `m` or `patch`.
     """
@@ -98,6 +104,8 @@ class Config:
     dropout: float = 0.0
     attention_dropout: float | None = None
     init: str = "keras"
+    remat: bool = False
+    pad: bool = False
     seed: int = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -106,6 +114,7 @@ class Config:
         self._check_sizes()
         self._check_choices()
         self._check_options()
+        self._check_padding()
 
     def _set(self, name, value):
         object.__setattr__(self, name, value)
@@ -161,6 +170,7 @@ class Config:
         if self.attention_dropout is not None:
             checks.rate("attention_dropout", self.attention_dropout)
         checks.integer("prefix", self.prefix, 0)
+        check_remat(self.remat)
         checks.seed("seed", self.seed)
 
     def _check_heads(self):
@@ -207,6 +217,33 @@ class Config:
                     f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} "
                     f"Options here: {', '.join(known)}."
                 )
+
+    def _check_padding(self):
+        if not isinstance(self.pad, bool):
+            raise TypeError(f"`pad` must be True or False. Received: pad={self.pad!r}.")
+        if not self.pad:
+            return
+        for axis in ("mixer", "kernel", "pool"):
+            part = lookup(AXES[axis], getattr(self, axis), axis)
+            if axis == "kernel" and "kernel" not in self.asks("mixer") or issubclass(part, (FirstPool, PrefixPool)):
+                continue
+            if "mask" not in inspect.signature(part.call).parameters:
+                raise ValueError(f"pad=True needs a {axis} that takes a mask. Received: {axis}={getattr(self, axis)!r}.")
+        alone = {"embed": "patch", "local": "none", "ffn": "mlp"} | ({"reduce": "merge"} if len(self.dim) > 1 else {})
+        for axis, wanted in alone.items():
+            if getattr(self, axis) != wanted:
+                received = f"{axis}={getattr(self, axis)!r}"
+                raise ValueError(f"pad=True needs {axis}={wanted!r}, which mixes no padding in. Received: {received}.")
+        if self.norm_layer == "batch" or self.options.get("patch_norm") == "batch":
+            raise ValueError("pad=True needs statistics of one token: use norm_layer='layer'. Received: a batch normalisation.")
+        if self.mixer == "conv_attention":
+            raise ValueError("pad=True needs a mixer without convolutions of the grid. Received: mixer='conv_attention'.")
+        if self.options.get("conv_size", 1) != 1 or self.options.get("convolution") is not None:
+            raise ValueError("pad=True needs attention without a convolution. Received: conv_size or convolution.")
+        for name in ("resize", "patch_stride"):
+            if self.options.get(name) is not None:
+                value = self.options[name]
+                raise ValueError(f"pad=True is for patches side by side. Received: {name}={value!r}; use {name}=None.")
 
     def at(self, stage: int) -> dict[str, Any]:
         """What the parts of a stage are offered: its sizes, and its own value of an option given for each stage."""

@@ -101,7 +101,7 @@ def _stem(start: dict, choices: dict, shape) -> dict:
         return {**start, **STEM, "filters": CHANNELS[: max(0, len(checks.several("strides", choices["strides"])) - 1)]}
     whole = isinstance(patch, int) and not isinstance(patch, bool) and patch > 0
     try:
-        fits = whole and not (shape[0] % patch or shape[1] % patch)
+        fits = whole and not (choices.get("pad") or shape[0] % patch or shape[1] % patch)
     except (TypeError, IndexError):  # not a shape at all: `Config` says so
         fits = False
     found = {**start, **(stem(patch) if fits else {"embed": "patch", "patch": patch})}

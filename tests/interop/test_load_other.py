@@ -6,7 +6,7 @@ import pytest
 
 from keras_vix import build, load_pretrained
 from keras_vix.interop import restore
-from keras_vix.interop.resize import resize_offsets, resize_positions
+from keras_vix.interop.resample import resize_offsets, resize_positions
 from keras_vix.interop.transfer import roles
 
 from .layouts import PLAIN, PYRAMID, WINDOWS, hf_deit_distilled, hf_swin, jax_vit, timm_cait, timm_pit, timm_swin, timm_vit

@@ -6,7 +6,7 @@ import pytest
 
 from keras_vix import build, swap_mixer
 from keras_vix.interop import Report, transfer
-from keras_vix.interop.resize import resize_offsets, resize_positions, resize_projection, resize_side_by_side
+from keras_vix.interop.resample import resize_offsets, resize_positions, resize_projection, resize_side_by_side
 from keras_vix.interop.transfer import roles
 from keras_vix.kernels import KERNELS, Linformer, Nystrom, Performer, Softmax
 from keras_vix.layers import Attention, ConvAttention, LeViTAttention, LocalWindowAttention2D, Residual, RotaryEmbedding, SinCosPosition
@@ -115,7 +115,8 @@ def test_windows_change_their_size():
     role = report.interpolated[0]
     assert np.array_equal(values(new)[role], resize_offsets(values(model)[role], (2, 2), (4, 4)))
     new, report = swap_mixer(model, mixer="window", window=(2, 4))
-    assert len(report.new) == len(report.skipped) == 3 and report.interpolated == ()
+    assert len(report.interpolated) == 3 and report.new == report.skipped == ()
+    assert np.array_equal(values(new)[role], resize_offsets(values(model)[role], (2, 2), (2, 4)))
     new, report = swap_mixer(model, mixer="attention")
     assert {type(layer) for layer in mixers(new)} == {Attention} and len(report.skipped) == 3 and report.new == ()
     assert {type(layer.kernel) for layer in mixers(new)} == {Softmax} and predict(new, images()).shape == (2, 5)
@@ -279,8 +280,12 @@ def test_a_head_that_sees_all_tokens_says_the_same_of_a_map_that_is_the_same_eve
     assert resize_side_by_side(kernel, (5, 4), (4, 4)) is None
 
 
-def test_a_head_of_stages_whose_last_map_is_another_stays_new():
-    model = build("transformer_local", input_shape=(32, 32, 3), classes=5, compile=False, pool="flatten", patch=2, window=2, shift=0, mlp_dim=16, **STAGED)
+def test_a_head_of_stages_sees_the_map_of_the_last():
+    options = {"classes": 5, "compile": False, "pool": "flatten", "patch": 2, "window": 2, "shift": 0, "mlp_dim": 16, **STAGED}
+    model = scatter(build("transformer_local", input_shape=(32, 32, 3), **options))
     new, report = swap_mixer(model, input_shape=(64, 32, 3))
-    assert report.new == report.skipped == ("head/logits/kernel",)
-    assert new.get_layer("head") is not None
+    role = "head/logits/kernel"
+    assert report.new == report.skipped == () and role in report.interpolated
+    assert np.array_equal(values(new)[role], resize_side_by_side(values(model)[role], (8, 8), (16, 8)))
+    report = transfer(model, build("transformer_local", input_shape=(64, 32, 3), **options))  # which knows no graph
+    assert report.new == report.skipped == (role,)

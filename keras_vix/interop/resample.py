@@ -65,16 +65,18 @@ def resize_projection(projection, old, new) -> np.ndarray:
     return np.concatenate([projection[..., :front], moved], axis=-1)
 
 
-def resize_side_by_side(kernel, old, new) -> np.ndarray | None:
-    """The matrix behind tokens side by side, for another grid: `(rows * columns * dim, units)`; `None` if it is of no such grid.
+def resize_side_by_side(kernel, old, new, prefix: int = 0) -> np.ndarray | None:
+    """The matrix behind tokens side by side, for another grid: `((prefix + rows * columns) * dim, units)`; `None` if it is of no
+    such grid.
 
     By shares of area as `resize_projection`: a map that is the same everywhere gives the same values as before.
     """
     kernel = np.asarray(kernel, "float32")
     rows, units = kernel.shape
-    if rows % math.prod(old):
+    tokens = prefix + math.prod(old)
+    if rows % tokens:
         return None
-    by_token = np.moveaxis(kernel.reshape(math.prod(old), -1, units), 0, -1)
+    by_token = np.moveaxis(kernel.reshape(tokens, -1, units), 0, -1)
     return np.moveaxis(resize_projection(by_token, old, new), -1, 0).reshape(-1, units)
 
 
