@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE.parent))
 MODULES = {
     "keras_vix": "The front door", "keras_vix.layers": "Layers", "keras_vix.kernels": "Kernels", "keras_vix.train": "Training",
     "keras_vix.callbacks": "Callbacks", "keras_vix.data": "Images", "keras_vix.interop": "Weights in and out",
-    "keras_vix.interpret": "Looking inside",
+    "keras_vix.interpret": "Looking inside", "keras_vix.tune": "Searching",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ except ImportError as error:
 from .advise import advise_command
 from .bench import bench_command
 from .doctor import doctor_command
+from .export import export_command
 from .look import list_command, show_command, suites_command
 from .report import report_command
 from .stopping import stopping
@@ -25,7 +26,8 @@ from .tune import tune_command
 MISTAKES = (ValueError, TypeError, OSError, ImportError)
 COMMANDS = {
     "list": list_command, "show": show_command, "suites": suites_command, "bench": bench_command, "report": report_command,
-    "advise": advise_command, "tune": tune_command, "doctor": doctor_command,
+    "tune": tune_command,
+    "export": export_command, "advise": advise_command, "doctor": doctor_command,
 }  # fmt: skip
 FORMER = {"describe": show_command}
 
