@@ -171,7 +171,7 @@ def _classes() -> type:
     from keras_tuner.errors import FatalError
 
     class PresetTuner(keras_tuner.Tuner):
-        """Runs trials with any oracle, Hyperband's too; keeps their figures in the folder and gives their memory back."""
+        """Runs trials with any oracle, Hyperband's too; keeps their figures in the folder and lets their models go."""
 
         def __init__(self, oracle: Any, model: Any, folder: Path, seed: int, verbose: int):
             self.seed, self.shown = seed, verbose
