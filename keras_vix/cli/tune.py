@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .options import AsJson, Dataset, Epochs, Limit, Name, Options, Profile, Seed, pairs
-from .stopping import plain_warnings
+from .stopping import plain_warnings, stopping
 from .tables import print_table
 
 Spaces = Annotated[list[str] | None, typer.Option(
@@ -38,11 +38,12 @@ def tune_command(
     drawn, limits = spaces(space), pairs(budget)
     seed = seed or 0
     data = load(dataset, seed=seed, limit=limit)
-    with plain_warnings(), contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+    aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    with plain_warnings(), stopping() as request, aside:
         try:
             found = tune.search(
                 name, data, drawn, tuner=tuner, max_trials=trials, epochs=epochs, objective=objective, budget=limits or None,
-                directory=out, seed=seed, profile=profile, **pairs(options),
+                directory=out, seed=seed, profile=profile, callbacks=[heeding(request)], **pairs(options),
             )  # fmt: skip
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(OSError):  # the terminal itself may be gone
@@ -52,6 +53,20 @@ def tune_command(
             print(f"Error: {error}", file=sys.stderr)
             raise typer.Exit(1) from None
     show(found, out, as_json)
+
+
+def heeding(request: Any) -> Any:
+    """A Keras callback that ends a training behind the batch in which a request to stop came.
+
+    Raised by the signal itself the end might come where Python cannot pass it on, and be lost.
+    """
+    import keras
+
+    def look(*_: Any) -> None:
+        if request.stop.is_set():
+            raise KeyboardInterrupt
+
+    return keras.callbacks.LambdaCallback(on_train_begin=look, on_train_batch_end=look)
 
 
 def spaces(words: Sequence[str] | None) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ def plot(table: Any, x: str = "trial", ax: Any = None) -> Any:
     """The score of every trial over `x`, with the best so far (over trials) or the Pareto front (over a cost).
 
     Colours tell the trials apart by the first word of the space that is a choice of two to six names, such as the kernel. Trials
-    without a score stand as crosses on the lower edge. Nothing is shown or saved: `ax.figure.savefig("search.png", dpi=200)`.
+    without a score stand as crosses on the lower edge. Bars are one standard error of an accuracy on so many validation images to
+    each side: trials closer than that are equal. Nothing is shown or saved: `ax.figure.savefig("search.png", dpi=200)`.
 
     Args:
         table: of `keras_vix.tune.results`.

@@ -39,7 +39,7 @@ def space(preset: str, *, dataset: str | Facts | None = None, profile: str = "de
     config = configure(preset, dataset=dataset, profile=profile, **model)
     how = recipe(preset, dataset or default_dataset(preset), profile, **ours)
     found = kernels(config, preset, "kernel" in overrides)
-    found |= {"depth": depths(config), "dim": widths(config)}
+    found |= {"depth": depths(config), "dim": dividing(config, widths(config))}
     if config.mlp_dim is not None:
         found["mlp_dim"] = whole([tuple(factor * width for width in config.mlp_dim) for factor in (1, 2)])
     if any("dropout" in config.asks(axis) for axis in AXES):
@@ -97,6 +97,14 @@ def widths(config: Config) -> Choice:
         return whole([tuple(steps(factor * dim, 8) for dim in config.dim) for factor in WIDTHS])
     heads = [(dim // number, number) for dim, number in zip(config.dim, config.num_heads, strict=True)]
     return whole([tuple(number * steps(factor * width, 4 if width < 16 else 8) for width, number in heads) for factor in WIDTHS])
+
+
+def dividing(config: Config, sizes: Choice) -> Choice:
+    """Those widths that divide `mlp_dim` in every stage, where the part asks for that."""
+    if config.ffn != "binary_mlp" or config.mlp_dim is None:
+        return sizes
+    stages = [size if isinstance(size, tuple) else (size,) for size in sizes.values]
+    return whole([size for size in stages if all(mlp % dim == 0 for mlp, dim in zip(config.mlp_dim, size, strict=True))])
 
 
 def steps(value: float, step: int) -> int:

@@ -88,9 +88,11 @@ def results(source: Any) -> Any:
     names = list(dict.fromkeys(("trial", *problem.space, *COLUMNS, *figures)))
     table = pandas.DataFrame({name: series([row.get(name) for row in rows]) for name in names})
     given = {"dataset": problem.dataset} | ({} if problem.profile == "default" else {"profile": problem.profile})
+    images = ((loaded(folder / identity.NAME) or {}).get("images") or {}).get("validation") or {}
     table.attrs = {
         "preset": problem.preset, "objective": objective[0], "direction": objective[1], "words": list(problem.space),
         "given": given, "problem": problem, "drawn": drawn,
+        "validation_images": images.get("number"),
     }  # fmt: skip
     return table
 

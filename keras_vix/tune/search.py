@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import time
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -167,9 +168,10 @@ def quiet_dependencies():
 def _classes() -> type:
     """The tuner's class; Keras Tuner is imported when one is made."""
     import keras_tuner
+    from keras_tuner.errors import FatalError
 
     class PresetTuner(keras_tuner.Tuner):
-        """Runs trials with any oracle, Hyperband's too; keeps their figures in the folder and gives their memory back."""
+        """Runs trials with any oracle, Hyperband's too; keeps their figures in the folder and lets their models go."""
 
         def __init__(self, oracle: Any, model: Any, folder: Path, seed: int, verbose: int):
             self.seed, self.shown = seed, verbose
@@ -182,7 +184,13 @@ def _classes() -> type:
             set_seed(self.seed)
             begin = time.perf_counter()
             self.hypermodel.figures = {"status": "error", "reason": ""}
-            super()._try_run_and_update_trial(trial, *args, **kwargs)
+            try:
+                self._run_and_update_trial(trial, *args, **kwargs)
+                trial.status = "COMPLETED"
+            except FatalError:
+                raise
+            except Exception:  # ends nothing; Keras Tuner would print each on its way
+                trial.status, trial.message = "FAILED", traceback.format_exc()
             figures = self.hypermodel.figures | {"seconds": time.perf_counter() - begin}
             if trial.status != "COMPLETED" and figures["status"] == "done":
                 figures |= {"status": "error", "reason": (trial.message or "").strip().rpartition("\n")[2]}

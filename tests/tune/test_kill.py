@@ -56,7 +56,10 @@ def test_ctrl_c_ends_the_command_with_130(tmp_path):
     wait_for(folder / "trial_00" / "trial.json", process)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130, err[-3000:]
     assert "Stopped. Trials that ended are in" in err and "Traceback" not in err
     assert list(tune.results(folder)["status"]) == ["unfinished"]
