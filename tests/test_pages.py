@@ -1,10 +1,11 @@
 """Whatever the README and the pages tell a reader to type is typed here: code runs, commands are understood.
 
 A page may hold, unseen by its readers, `<!-- before` + code + `-->`, which is run in front of the next block, and `<!-- not run: why -->`
-over a block that needs what no test has.
+over a block that needs what no test has; `<!-- needs: package -->` over one that is run where the package is installed.
 """
 
 import configparser
+import importlib.util
 import os
 import re
 import shlex
@@ -14,13 +15,19 @@ from pathlib import Path
 
 import pytest
 
+import keras_vix
 from keras_vix import cli
 from keras_vix.bench.store import to_json
 from keras_vix.bench.unit import Unit, identity
 
+from .page_props import lay_out
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md", ROOT / "CONTRIBUTING.md"]
-PIECE = re.compile(r"^<!-- (before)\n(.*?)^-->$|^(<!-- not run: .+? -->)\n+```\w+\n.*?^```$|^```python\n(.*?)^```$", re.M | re.S)
+PIECE = re.compile(
+    r"^<!-- before\n(?P<before>.*?)^-->$|^(?P<not_run><!-- not run: .+? -->)\n+```\w+\n.*?^```$"
+    r"|^(?:<!-- needs: (?P<needs>\w+) -->\n+)?```python\n(?P<code>.*?)^```$", re.M | re.S,
+)  # fmt: skip
 BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = {"pretrained.md": 2, "distillation.md": 1}  # blocks that need a public checkpoint
 CODE = [page for page in PAGES if "```python" in page.read_text()]
@@ -35,8 +42,9 @@ def code_of(page: Path) -> tuple[str, int]:
     """All that is run of a page, in its order, and how many blocks are not."""
     parts, left = [], 0
     for found in PIECE.finditer(page.read_text()):
-        left += bool(found[3])
-        parts.append(found[2] or found[4] or "")
+        left += bool(found["not_run"])
+        if found["needs"] is None or importlib.util.find_spec(found["needs"]):
+            parts.append(found["before"] or found["code"] or "")
     return "\n".join(parts), left
 
 
@@ -74,7 +82,8 @@ def place(tmp_path, monkeypatch):
         path.write_text(to_json(identity(unit) | {"status": "error", "message": "stopped"}))
     (toml,) = re.findall(r"^```toml\n(.*?)^```$", (ROOT / "benchmarks/README.md").read_text(), re.M | re.S)
     (tmp_path / "my_own.toml").write_text(toml)
-    (tmp_path / "flowers/a").mkdir(parents=True)
+    lay_out(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "keras_vix").symlink_to(ROOT / "keras_vix")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -82,28 +91,39 @@ def place(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("page", "command"), commands(), ids=lambda word: word[:60])
 def test_a_command_is_understood(page, command, place, capsys):
-    words = shlex.split(command.replace("/path/to/flowers", "flowers"), comments=True)
+    words = shlex.split(command.replace("/path/to/flowers", str(place / "flowers")), comments=True)
+    words = [word for at, word in enumerate(words) if not re.fullmatch(r"[A-Z_]+=.*", word) or any("=" not in one for one in words[:at])]
     match words:
         case ["keras-vix", "bench", *_]:
             assert cli.main([*words[1:], "--dry-run"]) == 0, capsys.readouterr().err
             assert " rows into " in capsys.readouterr().out
         case ["keras-vix", "report", *_]:
             assert cli.main(words[1:]) == 0, capsys.readouterr().err
+        case ["keras-vix", "tune", *_]:
+            short = ["1" if before in ("--trials", "--epochs") else word for before, word in zip(words, words[1:])]
+            assert cli.main(short) == 0, capsys.readouterr().err
+        case ["keras-vix", "export", model, to, *_]:
+            keras_vix.build("transformer_global", dataset="digits", dim=8, depth=1, num_heads=1, mlp_dim=8).save(model)
+            if to.endswith(".onnx"):
+                pytest.importorskip("onnxruntime")
+            assert cli.main(words[1:]) == 0, capsys.readouterr().err
+        case ["keras-vix", "advise", *_]:
+            assert cli.main([*words[1:], "--seconds", "0", "--dim", "16", "--num-heads", "2", "--batch-size", "1"]) == 0
         case ["keras-vix", "doctor", "--data", _]:  # which reads the whole set
             assert cli.main(["doctor", "--help"]) == 0 and "--data" in capsys.readouterr().out
         case ["keras-vix", *_]:
             assert cli.main(words[1:]) == 0, capsys.readouterr().err
         case ["make", target]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
-        case ["python", script, *_]:
+        case ["python", script, *_] if script != "search.py":
             assert (ROOT / script).is_file()
         case ["pip", "install", what]:
             setup = configparser.ConfigParser()
             setup.read(ROOT / "setup.cfg")
             wanted = re.search(r"\[(.+)\]", what)
             assert all(extra in setup["options.extras_require"] for extra in (wanted[1].split(",") if wanted else ()))
-        case ["ray", "start", *_]:
-            pass  # of another package, whose tests are in tests/slow
+        case ["ray", "start", *_] | ["export"] | ["python", "search.py"]:
+            pass  # another package's, the shell's, the reader's own; tests/slow has a cluster and a chief with workers
         case _:
             pytest.fail(f"{page} says to type {command!r}, which no case here knows")
 
