@@ -6,6 +6,7 @@ pages as they do in a checkout.
 
 import inspect
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def plain(app, what, name, obj, options, lines):
     lines[:] = text.splitlines()
 
 
+def with_notebooks(app, exception):
+    """The pages of the notebooks are HTML already: they are copied to where `docs/notebooks.md` has them."""
+    if exception is None:
+        shutil.copytree(HERE / "notebooks", Path(app.outdir) / "docs/notebooks", dirs_exist_ok=True)
+
+
 def setup(app):
     """Docstrings go through `plain` before anything else sees them."""
     app.connect("autodoc-process-docstring", plain, priority=100)
+    app.connect("build-finished", with_notebooks)
