@@ -26,8 +26,8 @@ WORDS = {
         "fourier": "Fourier transform", "token_mlp": "perceptron over tokens",
     },
     "kernel": {
-        "softmax": "exact", "performer": "Performer", "linformer": "Linformer", "nystrom": "Nyström", "lsa": "locality self-attention",
-        "talking_heads": "talking heads",
+        "softmax": "exact", "performer": "Performer", "linformer": "Linformer", "nystrom": "Nyström",
+        "lsa": "locality self-attention", "talking_heads": "talking heads",
     },
     "ffn": {"mlp": "perceptron", "binary_mlp": "binary perceptron"},
     "reduce": {

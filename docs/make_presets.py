@@ -23,6 +23,7 @@ from keras_vix.zoo.outline import outline  # noqa: E402
 
 OUT = HERE / "presets"
 DATASETS = ("digits", "mnist", "cifar10", "imagenet")
+STUDIES = {"columbia_2024": "Columbia 2024", "hybrid_xformers_2022": "Hybrid X-formers 2022", "ieor_2023_test": "IEOR 2023"}
 SMALL = ("isotropic", "swin")  # families whose two profiles differ in size
 COUNTS = "| data | profile | parameters | tokens | multiply-adds |\n|:---|:---|---:|---:|---:|"
 
@@ -83,8 +84,9 @@ def counts(name: str, dataset: str) -> list[str]:
 def published_rows() -> dict[str, list[str]]:
     """Tables of the published accuracies, by preset."""
     found: dict[str, list[str]] = {}
-    for study, title in (("columbia_2024", "Columbia 2024"), ("hybrid_xformers_2022", "Hybrid X-formers 2022"), ("ieor_2023_test", "IEOR 2023")):
-        for row in csv.DictReader((importlib.resources.files("keras_vix.bench.studies") / f"{study}.csv").read_text().splitlines()):
+    for study, title in STUDIES.items():
+        text = (importlib.resources.files("keras_vix.bench.studies") / f"{study}.csv").read_text()
+        for row in csv.DictReader(text.splitlines()):
             accuracy, what = figure(row)
             if not accuracy or not row["preset"]:
                 continue
@@ -112,7 +114,7 @@ def own_rows() -> dict[str, list[str]]:
             if row.get("status", "done") == "done" and row.get("test_accuracy") is not None and not row.get("distill_epochs"):
                 key = (file.parent.name, row["dataset"], row["label"], row["profile"], row["train_images"], row["epochs"])
                 groups.setdefault(row["preset"], {}).setdefault(key, []).append(row["test_accuracy"])
-    head = ["| experiment | data | row | profile | images | epochs | seeds | accuracy |", "|:---|:---|:---|:---|---:|---:|---:|---:|"]
+    head = ["| experiment | data | row | profile | images | epochs | seeds | accuracy |", f"|{':---|' * 4}{'---:|' * 4}"]
     return {preset: head + [line(key, values) for key, values in rows.items()] for preset, rows in groups.items()}
 
 

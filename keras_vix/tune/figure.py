@@ -70,7 +70,7 @@ def draw(panel: Any, table: Any, rows: list, done: list, x: str) -> None:
         panel.errorbar([row["x"] for row in own], [row["score"] for row in own], bars, fmt="none", ecolor=paler(colour, 0.6),
                        elinewidth=1, zorder=1.4)  # fmt: skip
         panel.scatter([row["x"] for row in own], [row["score"] for row in own], color=colour, marker=marker, s=34, linewidth=0.7,
-                      edgecolor="white", zorder=3, label=name)
+                      edgecolor="white", zorder=3, label=name if word else "trial")
     limits(panel, [row["x"] for row in rows], x)
     crosses(panel, [row for row in rows if row["status"] != "done"])
     line(panel, done, x, sign)

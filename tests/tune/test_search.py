@@ -123,6 +123,7 @@ def test_figures(found, x):
     scores = found.table["score"].dropna() if x != "m" else found.table["score"][1:2]
     assert {score for _, score in points} >= set(scores)
     assert axes.get_ylabel() == "validation accuracy"
+    assert "None" not in [text.get_text() for text in axes.get_legend().get_texts()]
     axes.figure.canvas.draw()
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
