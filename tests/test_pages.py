@@ -29,7 +29,7 @@ PIECE = re.compile(
     r"|^(?:<!-- needs: (?P<needs>\w+) -->\n+)?```python\n(?P<code>.*?)^```$", re.M | re.S,
 )  # fmt: skip
 BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.M | re.S)
-NOT_RUN = {"pretrained.md": 2, "distillation.md": 1}  # blocks that need a public checkpoint
+NOT_RUN = {"README.md": 1, "pretrained.md": 2, "distillation.md": 1}  # blocks that need a public checkpoint
 CODE = [page for page in PAGES if "```python" in page.read_text()]
 
 
