@@ -53,7 +53,7 @@ def test_the_code_of_a_page_runs(page, tmp_path):
     code, left = code_of(page)
     assert left == NOT_RUN.get(page.name, 0)
     script, here = tmp_path / "page.py", tmp_path / "here"
-    script.write_text("import keras_vix\n" + code.replace("/path/to/flowers", "flowers"))
+    script.write_text("import keras_vix\n" + code.replace("/path/to/flowers", str(here / "flowers")))
     here.mkdir()
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
     call = [sys.executable, str(ROOT / "tests/page_props.py"), str(script)]

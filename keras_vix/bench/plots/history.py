@@ -12,6 +12,7 @@ from .looks import (
 from .values import clean, curve_of, finished, groups, names, numbers, preset_of, value_of
 
 ACROSS = 3
+ROOM = 0.12  # of the height of a panel, for each word of its legend where there are several
 SHOWN = 3
 VECTORS = 25  # so many grey curves behind a panel are lines in an SVG; more are pixels, for the size of the file
 
@@ -120,7 +121,9 @@ def plot_grid(rows: Sequence[Row], curve: str = "val_accuracy", only: Container[
 
 def finish_grid(figure: Any, panels: Any, rows: Sequence[Row], curve: str, used: int, across: int) -> None:
     """Common limits and axis names; ticks of epochs below the lowest panel of each column only."""
-    panels[0].set_ylim(*useful_range(rows, curve))
+    low, high = useful_range(rows, curve)
+    words = max(len(panel.get_legend().get_texts()) for panel in panels[:used])
+    panels[0].set_ylim(low - (ROOM * words * (high - low) if words > 1 else 0.0), high)  # one word finds room beside its curve
     whole_epochs(panels[0], max(len(curve_of(row, curve)) for row in rows))
     for place, panel in enumerate(panels[:used]):
         panel.tick_params(labelbottom=place + across >= used, pad=1)
