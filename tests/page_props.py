@@ -26,6 +26,10 @@ def lay_out(here: Path) -> None:
         (here / "flowers" / kind).mkdir(parents=True)
         for place in range(12):
             Image.fromarray(draw.integers(0, 256, (40, 50, 3), "uint8")).save(here / "flowers" / kind / f"{place}.png")
+    for kind in ("one", "two"):
+        (here / "photos" / kind).mkdir(parents=True)
+        for place in range(12):
+            Image.fromarray(draw.integers(0, 256, (8, 8), "uint8")).save(here / "photos" / kind / f"{place}.png")
     x, y = draw.integers(0, 256, (20, 16, 16, 3), "uint8"), np.arange(20) % 2
     np.savez(here / "mine.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
 

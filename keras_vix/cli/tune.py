@@ -62,7 +62,7 @@ def heeding(request: Any) -> Any:
     """
     import keras
 
-    def look(*_: Any) -> None:
+    def look(*_: Any, **__: Any) -> None:
         if request.stop.is_set():
             raise KeyboardInterrupt
 

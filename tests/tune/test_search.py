@@ -160,6 +160,12 @@ def test_the_command_goes_on_and_prints_json(found, capsys):
     assert told["best"]["kernel"] == found.best()["kernel"] and told["trials"][0]["m"] is None
 
 
+def test_the_command_searches(tmp_path, capsys):
+    call = [word if word != "m=2,64" else "m=2" for word in COMMAND]
+    assert main([*call, "--trials", "1", "--out", str(tmp_path / "own")]) == 0
+    assert "Best: kernel=" in capsys.readouterr().out
+
+
 def test_the_command_prints_a_table(found, capsys):
     assert main([*COMMAND, "--out", str(found.directory)]) == 0
     printed = capsys.readouterr().out
