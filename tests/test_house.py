@@ -15,7 +15,7 @@ from keras_vix.zoo.config import AXES, OFFERED, fields
 ROOT = pathlib.Path(keras_vix.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
-    "_version": 0, "base": 0, "checks": 0, "facts": 0, "ops": 0, "primitives": 1, "kernels": 1, "mixers": 2, "parts": 3, "layers": 4,
+    "_version": 0, "base": 0, "checks": 0, "loggers": 0, "facts": 0, "ops": 0, "primitives": 1, "kernels": 1, "mixers": 2, "parts": 3, "layers": 4,
     "zoo": 4, "train": 5, "data": 5, "interop": 5, "interpret": 5, "callbacks": 6, "bench": 6, "tune": 6, "cli": 7,
     "__main__": 8, "__init__": 8,
 }  # fmt: skip

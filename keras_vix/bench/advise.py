@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 import math
 import statistics
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import checks
+from ..loggers import quiet
 from .latency import forward, timed
 from .unit import Unit
 
@@ -219,7 +219,7 @@ def advise(
     any_config = next(iter(configs.values()))
     grid = grid_of(any_config)
     begin = time.perf_counter()
-    with quiet(), on(device) as place:
+    with quiet("tensorflow"), on(device) as place:  # which warns of functions traced anew
         found = measured(configs, plan, grid, batch_size, seconds)
     if memory:
         weights = memories(plan, shape, batch_size)
@@ -239,18 +239,6 @@ def chosen(mixers: Mapping[str, Mapping[str, Any]] | None, m: int) -> dict[str, 
         example = {"with a learned temperature": {"kernel": "lsa"}}
         raise ValueError(f"`mixers` must be options of `build` by name. Received: mixers={mixers!r}; write {example}.")
     return {EXACT: dict(CANDIDATES[EXACT])} | {str(name): dict(options) for name, options in mixers.items()}
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Inside, TensorFlow does not warn of functions traced anew, which is what measuring many models is."""
-    log = logging.getLogger("tensorflow")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 @contextlib.contextmanager

@@ -1,19 +1,18 @@
 """The formats of exports: how a model is written in each, by Keras' own `model.export`, and how the file is run."""
 
-import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
-import logging
 import pathlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from .. import checks
+from ..loggers import quiet
 from .exported import ExportError
 from .onnx_operations import teach
 from .servable import PRODUCTS, quantized, without_transforms
@@ -53,7 +52,8 @@ class Format:
 def write_saved_model(model: keras.Model, path: pathlib.Path, quantize: str | None) -> tuple[str, ...]:
     """A folder that TensorFlow serves; with `int8` of a copy that Keras has quantised."""
     model = quantized(model) if quantize else model
-    model.export(path, format="tf_saved_model", verbose=False)
+    with quiet("tensorflow"):  # where it wrote its assets
+        model.export(path, format="tf_saved_model", verbose=False)
     return ()
 
 
@@ -78,7 +78,8 @@ def write_litert(model: keras.Model, path: pathlib.Path, quantize: str | None) -
 
     served = without_transforms(model)
     settings = {"optimizations": [tf.lite.Optimize.DEFAULT]} if quantize else {}
-    served.export(path, format="litert", verbose=False, **settings)
+    with quiet("tensorflow"):
+        served.export(path, format="litert", verbose=False, **settings)
     if lacking := select_ops(path):
         raise ExportError(
             f"LiteRT must have every operation of the model. Received: {', '.join(lacking)}, which only TensorFlow Lite with its "
@@ -136,18 +137,6 @@ def open_onnx(path: pathlib.Path) -> Opened:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (image,) = session.get_inputs()
     return Opened(lambda images: session.run(None, {image.name: images})[0], f"onnxruntime {onnxruntime.__version__}")
-
-
-@contextlib.contextmanager
-def quiet(name: str) -> Iterator[None]:
-    """Inside, a logger says nothing: what it would say of an operation is found by running the file."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 FORMATS = {
