@@ -62,7 +62,8 @@ def sizes(work: Rebuild, model: keras.Model, made: keras.Model) -> dict[int, Siz
     before, after, found = sites(model), sites(made), {}
     for old, new in work.made.values():
         here = before.get(id(old)), after.get(id(new))
-        found |= {} if None in here else {id(weight): Sizes(*here) for weight in new.weights}
+        if None not in here and isinstance(new, keras.layers.Layer):  # an operation, such as a sum, has no weights
+            found |= {id(weight): Sizes(*here) for weight in new.weights}
         for (_, there), (table, window) in zip(windows(old), windows(new)):
             found[id(table)] = Sizes(*here, (there, window))
     return found

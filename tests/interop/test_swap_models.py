@@ -19,8 +19,8 @@ STAGED = {"dim": (16, 32), "depth": (1, 1), "num_heads": 2}
 # name: preset, sizes, what `build` needs for the same model with Nyström, names of the kernels' and windows' own weights
 MODELS = {
     "isotropic": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "mean"}, {}, ()),
-    "side by side": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "flatten"}, {}, ()),
-    "side by side, two layers": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "flatten", "head": "mlp"}, {}, ()),
+    "side by side": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "flatten", "flat_scale": 0.125}, {}, ()),
+    "side by side, two layers": ("transformer_global", NARROW | {"patch": 8, "mlp_dim": 32, "pool": "flatten", "flat_scale": 0.125, "head": "mlp"}, {}, ()),
     "vit": ("vit_b16", NARROW | {"patch": 8}, {}, ()),
     "distilled": ("deit_ti_distilled", NARROW | {"patch": 8}, {}, ()),
     "cait": ("cait_xxs24", NARROW | {"patch": 8}, {}, ("mix_scores", "mix_weights", "mix_scores_bias", "mix_weights_bias")),
