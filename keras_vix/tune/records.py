@@ -149,7 +149,10 @@ def records(space: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"`space` needs words of `build` as keys. Received: {word!r}.")
         if not isinstance(values, (list, tuple, *KINDS.values())):
             raise TypeError(f"`space` needs a list, Choice, Int or Float for each word. Received: {word}={values!r}.")
-        found[word] = Choice(values) if isinstance(values, (list, tuple)) else values
+        try:
+            found[word] = Choice(values) if isinstance(values, (list, tuple)) else values
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"`space` has a wrong entry {word!r}. {error}") from error
     return found
 
 

@@ -160,6 +160,12 @@ def test_the_command_goes_on_and_prints_json(found, capsys):
     assert told["best"]["kernel"] == found.best()["kernel"] and told["trials"][0]["m"] is None
 
 
+def test_an_empty_choice_is_named(tmp_path):
+    with pytest.raises(ValueError, match="'depth'.*values=\\[\\]"):
+        tune.search("linformer", "digits", {"m": [2], "depth": []}, directory=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_command_searches(tmp_path, capsys):
     call = [word if word != "m=2,64" else "m=2" for word in COMMAND]
     assert main([*call, "--trials", "1", "--out", str(tmp_path / "own")]) == 0
