@@ -76,7 +76,8 @@ def test_what_a_model_can_do_before_it_is_trained_is_in_its_row(twin, monkeypatc
     assert same["swap_accuracy"] == taught["test_accuracy"] and same["distill_epochs"] == 0
     assert 0 <= started["swap_accuracy"] <= 1 and "distilled_accuracy" not in started and "swap_accuracy" not in taught
     learned = measure(dataclasses.replace(vil, distill_epochs=2))
-    assert learned["swap_accuracy"] == started["swap_accuracy"] and 0 < learned["distill_error"] < 10
+    longer = measure(dataclasses.replace(vil, distill_epochs=8))
+    assert learned["swap_accuracy"] == started["swap_accuracy"] and 0 < longer["distill_error"] < 0.9 * learned["distill_error"]
     assert 0 <= learned["distilled_accuracy"] <= 1 and learned["distill_seconds"] > 0 and learned["distill_epochs"] == 2
     assert learned["label"] == f"{vil.label} distill=2"
 
