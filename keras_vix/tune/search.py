@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import io
 import os
 import time
@@ -12,15 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from .. import checks
 from ..bench import store
-from ..bench.memory import trim
 from ..data import Data, load
 from ..train.seeds import set_seed
 from . import identity
 from .hypermodel import hypermodel
+from .leftovers import cleared
 from .oracles import NEVER, kinds
 from .repair import read, repair
 from .results import FIGURES, Results
@@ -184,18 +181,18 @@ def _classes() -> type:
             set_seed(self.seed)
             begin = time.perf_counter()
             self.hypermodel.figures = {"status": "error", "reason": ""}
-            try:
-                self._run_and_update_trial(trial, *args, **kwargs)
-                trial.status = "COMPLETED"
-            except FatalError:
-                raise
-            except Exception:  # ends nothing; Keras Tuner would print each on its way
-                trial.status, trial.message = "FAILED", traceback.format_exc()
+            with cleared():
+                try:
+                    self._run_and_update_trial(trial, *args, **kwargs)
+                    trial.status = "COMPLETED"
+                except FatalError:
+                    raise
+                except Exception:  # ends nothing; Keras Tuner would print each on its way
+                    trial.status, trial.message = "FAILED", traceback.format_exc()
             figures = self.hypermodel.figures | {"seconds": time.perf_counter() - begin}
             if trial.status != "COMPLETED" and figures["status"] == "done":
                 figures |= {"status": "error", "reason": (trial.message or "").strip().rpartition("\n")[2]}
             store.write_text(Path(self.get_trial_dir(trial.trial_id)) / FIGURES, store.to_json(figures))
-            release()
             if self.shown:
                 print(line(trial, self.hypermodel.problem, self.oracle, figures), flush=True)
 
@@ -213,13 +210,6 @@ def _classes() -> type:
             return model
 
     return PresetTuner
-
-
-def release() -> None:
-    """Forget what a trial leaves behind: Keras' own record of layers and graphs, and memory that the C library holds back."""
-    keras.utils.clear_session(free_memory=False)
-    gc.collect()
-    trim()
 
 
 def line(trial: Any, problem: Any, oracle: Any, figures: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from keras_vix import tune
 MIB = 2**20
 
 
-@pytest.mark.xfail(strict=True, reason="TensorFlow keeps about 12 MiB of native memory a trial, though no model outlives its trial")
 @pytest.mark.timeout(1800)
 def test_memory_of_fifty_trials_is_flat(tmp_path):
     """What the process holds when a training begins: over the last forty of fifty trials a line through it rises by 25 MiB at most.
