@@ -7,6 +7,7 @@
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
 # make docs           builds the pages with Sphinx into build/docs; a warning is an error
 # make notebooks      runs examples/notebooks and writes what they show into docs/notebooks
+# make test-notebooks runs examples/notebooks, and nothing more
 # All set up what they need themselves, in .venv and .venv-torch; they need Python 3.11 or newer, make and a package index.
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/par
 	tests/interpret/test_factors.py tests/interpret/test_parts.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers docs notebooks test test-faults test-slow test-backends test-parity lint clean
+.PHONY: benchmark bench-peers docs notebooks test test-notebooks test-faults test-slow test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -58,10 +59,12 @@ docs: .venv/installed
 	$(BIN)/python docs/make_api.py
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . build/docs
 
-notebooks: .venv/installed
+notebooks: test-notebooks
+	$(BIN)/python docs/make_notebooks.py
+
+test-notebooks: .venv/installed
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[notebooks]'
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:cacheprovider examples/notebooks
-	$(BIN)/python docs/make_notebooks.py
 
 lint: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt flake8

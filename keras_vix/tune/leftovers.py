@@ -16,10 +16,25 @@ GRADIENTS = "CustomGradient-"  # what TensorFlow calls those that belong to one 
 def cleared() -> Iterator[None]:
     """Models that are built and trained inside, and that nothing refers to afterwards, leave no memory behind.
 
-    Beside Keras' own record of layers and graphs, and memory that the C library holds back, these are TensorFlow's graphs:
-    each custom gradient in a graph, and Keras' optimizers make one in every training step, is entered in a table of the process
-    that keeps the whole graph for good, 10 to 20 MiB a model. Entries made inside are taken out. So a gradient *of a function
-    that was traced inside* cannot be taken afterwards, unless the model is compiled again; passes and further training can.
+    Neither graphs, nor Keras' own record of layers, nor memory that the C library holds back.
+    """
+    try:
+        with graphs_released():
+            yield
+    finally:
+        keras.utils.clear_session(free_memory=False)
+        gc.collect()
+        trim()
+
+
+@contextlib.contextmanager
+def graphs_released() -> Iterator[None]:
+    """Inside, TensorFlow keeps no graph for longer than something else refers to it.
+
+    A custom gradient in a graph, and Keras' optimizers make one in every training step, is entered in a table of the process,
+    which so keeps the whole graph for good, 10 to 20 MiB a model. Entries made inside are taken out at the end. What was traced
+    inside can still be called, and a model trained on; but a gradient of such a function cannot be taken, unless it is traced
+    anew.
     """
     before = set(gradients())
     try:
@@ -28,9 +43,6 @@ def cleared() -> Iterator[None]:
         table = gradients()
         for name in [name for name in table if name.startswith(GRADIENTS) and name not in before]:
             del table[name]
-        keras.utils.clear_session(free_memory=False)
-        gc.collect()
-        trim()
 
 
 def gradients() -> dict:
