@@ -28,16 +28,17 @@ def chunked_attention(q, k, v, mask=None, chunk: int = 256, causal: bool = False
     q, k, v = (ops.reshape(x, (-1, *x.shape[-3:])) for x in (q, k, v))
 
     @ops.custom_gradient
-    def product(q, k, v):
+    def product(q, k, v, *present):
         out = ops.map(lambda sample: _forward(chunk, causal, *sample), (q, k, v, *present))
 
         def gradient(*args, upstream=None):
             g = args[0] if upstream is None else upstream
-            return ops.map(lambda sample: _backward(chunk, causal, *sample), (g, out, q, k, v, *present))
+            found = ops.map(lambda sample: _backward(chunk, causal, *sample), (g, out, q, k, v, *present))
+            return *found, *(None for _ in present)
 
         return out, gradient
 
-    return ops.reshape(product(q * (q.shape[-1] ** -0.5), k, v), (*lead, *q.shape[-3:]))
+    return ops.reshape(product(q * (q.shape[-1] ** -0.5), k, v, *present), (*lead, *q.shape[-3:]))
 
 
 def _forward(chunk, causal, q, k, v, mask=None):

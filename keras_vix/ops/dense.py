@@ -58,24 +58,25 @@ def attend(q, k, v, mask=None, bias=None):
     unlike a written one, can be differentiated again there.
     """
     q = q * (q.shape[-1] ** -0.5)
-    bias = () if bias is None else (bias,)
+    bias, seen = (() if x is None else (x,) for x in (bias, mask))
     if keras.config.backend() == "torch":
         return ops.matmul(_weights(q, k, mask, *bias), v)
 
     @ops.custom_gradient
-    def product(q, k, v, *bias):
-        weights = _weights(q, k, mask, *bias)
+    def product(q, k, v, *others):  # all of them handed in: under remat JAX forgets what a written gradient only closes over
+        mask, bias = others[: len(seen)], others[len(seen) :]
+        weights = _weights(q, k, *(mask or (None,)), *bias)
         out = ops.matmul(weights, v)
 
         def gradient(*args, upstream=None):
             g = args[0] if upstream is None else upstream
             d_scores = score_gradient(weights, g, out, v)
             d_bias = [unbroadcast(d_scores, b.shape) for b in bias]
-            return ops.matmul(d_scores, k), inner(d_scores, q), inner(weights, g), *d_bias
+            return ops.matmul(d_scores, k), inner(d_scores, q), inner(weights, g), *(None for _ in mask), *d_bias
 
         return out, gradient
 
-    return product(q, k, v, *bias)
+    return product(q, k, v, *seen, *bias)
 
 
 def _weights(q, k, mask=None, bias=None):
