@@ -2,7 +2,7 @@
 # make test           the whole default test suite
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes
-# make test-backends  laws, kernels, mixers, ops and parts under TensorFlow, JAX and torch
+# make test-backends  laws, kernels, mixers, ops, parts and the docstrings' examples under TensorFlow, JAX and torch
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
 # make docs           builds the pages with Sphinx into build/docs; a warning is an error
@@ -17,7 +17,7 @@ TORCH := .venv-torch/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/train/test_redraw.py tests/train/test_distill.py \
 	tests/train/test_distill_attention.py tests/train/test_finetune.py tests/train/test_rates.py tests/interop \
-	tests/interpret/test_factors.py tests/interpret/test_parts.py
+	tests/interpret/test_factors.py tests/interpret/test_parts.py tests/test_doctests.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: benchmark bench-peers docs notebooks test test-notebooks test-faults test-slow test-backends test-parity lint clean

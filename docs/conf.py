@@ -49,10 +49,12 @@ MARKS = re.compile(r"(`[^`]*`)|([*|_\\])")
 
 
 def plain(app, what, name, obj, options, lines):
-    """Take the meaning from what reStructuredText would read as a mark, outside of backticks."""
-    text = "\n".join(inspect.cleandoc("\n".join(lines)).splitlines())
-    text = MARKS.sub(lambda found: found[1] or "\\" + found[2], text)
-    lines[:] = text.splitlines()
+    """Take the meaning from what reStructuredText would read as a mark, outside of backticks and of examples, which are code."""
+    parts = inspect.cleandoc("\n".join(lines)).split("\n\n")
+    for place, part in enumerate(parts):
+        if not part.lstrip().startswith(">>>"):
+            parts[place] = MARKS.sub(lambda found: found[1] or "\\" + found[2], part)
+    lines[:] = "\n\n".join(parts).splitlines()
 
 
 def with_notebooks(app, exception):

@@ -57,6 +57,10 @@ class PerformerAttention(Attention):
 
     Called as `layer(query, value=None, key=None, mask=None)`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(PerformerAttention(num_heads=4, num_features=16)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
         num_features: rows of the random projection (`hyperbolic` makes twice as many features); `None` for a deterministic map.
@@ -101,6 +105,10 @@ class LinformerAttention(Attention):
 
     Called as `layer(query, value=None, key=None, mask=None)`, with `projection=` from a `TokenProjection` if `share="layer"`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(LinformerAttention(num_heads=4, proj_dim=16)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
         proj_dim: number of projected tokens, 1 to the number of keys.
@@ -133,6 +141,10 @@ class NystromAttention(Attention):
     """Multi-head attention through landmarks, linear in the tokens: `(batch, n, dim) -> (batch, n, dim)`.
 
     Called as `layer(query, value=None, key=None, mask=None)`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(NystromAttention(num_heads=4, num_landmarks=16)(tokens).shape)
+    (2, 64, 32)
 
     Args:
         num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
@@ -169,6 +181,10 @@ class LocalitySelfAttention(Attention):
 
     Called as `layer(query, value=None, key=None, mask=None)`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(LocalitySelfAttention(num_heads=4)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.
         learned_scale, diagonal, dropout: as in `LSA`.
@@ -198,6 +214,10 @@ class TalkingHeadsAttention(Attention):
     """Multi-head attention whose heads are mixed before and after the softmax: `(batch, n, dim) -> (batch, n, dim)`.
 
     Called as `layer(query, value=None, key=None, mask=None)`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(TalkingHeadsAttention(num_heads=4)(tokens).shape)
+    (2, 64, 32)
 
     Args:
         num_heads, key_dim, rope, use_bias, out_dropout: as in `Attention`.

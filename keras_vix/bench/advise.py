@@ -53,6 +53,11 @@ def advise(
     compiled; then all take turns, one training step and one pass each, until the time is over, so that what else the machine
     does falls on all of them. Figures are medians, for one block.
 
+    >>> mixers = {"Linformer": {"kernel": "linformer", "m": 4}}
+    >>> advice = keras_vix.advise((32, 32, 3), patch=8, dim=16, num_heads=2, mixers=mixers, seconds=0.1)
+    >>> advice.tokens, sorted(one.name for one in advice.candidates if one.step_seconds)
+    (16, ['Linformer', 'exact attention'])
+
     Args:
         input_shape: `(height, width, channels)` of an image in pixels.
         patch: side of a patch in pixels; default that of `vit_ti16` for such images.

@@ -33,6 +33,10 @@ class Batches(keras.utils.PyDataset):
     An epoch ends when Keras calls `on_epoch_end`. Keras does so once before training starts, so `fit` on a fresh
     object sees epochs 1, 2, ...; a second `fit` goes on counting.
 
+    >>> batches = keras_vix.data.Batches(keras_vix.data.load("digits").test, 64)
+    >>> len(batches), batches[0][0].shape
+    (6, (64, 8, 8, 1))
+
     Args and Raises: see `batches`.
     """
 
@@ -142,6 +146,12 @@ def batches(
     repeat_all: bool = False,
 ) -> Batches:
     """Batches of one split, for `model.fit`, `evaluate` and `predict`.
+
+    >>> data = keras_vix.data.load("digits")
+    >>> batches = keras_vix.data.batches(data.train, 64, shuffle=True, augment="light2", facts=data.facts)
+    >>> x, y = batches[0]
+    >>> len(batches), x.shape, y.shape
+    (21, (64, 8, 8, 1), (64, 10))
 
     Args:
         split: A `Split`, or any pair (x, y) of equal length. Images that are not decoded yet are decoded a batch at a time.

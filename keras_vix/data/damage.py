@@ -25,7 +25,12 @@ MOST = 20  # problems told of one set
 
 
 class Verdict(NamedTuple):
-    """What was found: the set, each problem in words (none: it is whole), and what was looked at."""
+    """What was found: the set, each problem in words (none: it is whole), and what was looked at.
+
+    >>> name, problems, words = keras_vix.data.verify("digits")
+    >>> problems, words
+    ((), 'comes with this package')
+    """
 
     name: str
     problems: tuple[str, ...]
@@ -39,6 +44,12 @@ def verify(name: str | os.PathLike, data_dir: str | os.PathLike | None = None, f
     must fit its checksum. Once it passed, a large set keeps a note in the cache folder, by size and time of change of each file:
     the next look is short, unless it is `full`. Of folders every image is decoded, or without `full` only found; of archives the
     checksums of their members are compared.
+
+    >>> keras_vix.data.verify("digits").problems
+    ()
+    >>> np.savez("mine.npz", x_train=np.zeros(3))
+    >>> keras_vix.data.verify("mine.npz").problems
+    ('The archive must hold x_train, y_train, x_test, y_test. Received: x_train in mine.npz; add y_train, x_test, y_test.',)
 
     Args:
         name: a name or path as `load` takes it.

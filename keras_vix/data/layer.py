@@ -25,6 +25,12 @@ class Augment(Layer):
     `batches` is several times faster on a CPU, and this layer belongs on an accelerator. In a `tf.data` map it needs the
     TensorFlow backend.
 
+    >>> images = keras_vix.data.load("digits").train.x[:4]
+    >>> augment = keras_vix.data.Augment(keras_vix.data.Policy(flip=True, mixup=0.2), classes=10, seed=0)
+    >>> mixed = augment({"images": images, "labels": np.arange(4)}, training=True)
+    >>> tuple(mixed["images"].shape), tuple(mixed["labels"].shape)
+    ((4, 8, 8, 1), (4, 10))
+
     Args:
         augment: a name in `keras_vix.data.POLICIES`, or a `Policy`.
         classes: how many there are, for integer labels that are mixed.

@@ -13,6 +13,9 @@ def pad(images: Sequence[np.ndarray], size: int | tuple[int, int]) -> np.ndarray
 
     Each image stands at the top left; what is left over is -1, which such a model takes for no image.
 
+    >>> keras_vix.data.pad([np.zeros((24, 32, 3)), np.zeros((32, 20, 3))], 32).shape
+    (2, 32, 32, 3)
+
     Args:
         images: arrays `(height, width, channels)` of one number of channels, pixels from 0 to 255.
         size: side of the result in pixels, or `(height, width)`; at least that of every image.

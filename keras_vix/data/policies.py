@@ -13,6 +13,10 @@ from .schemes import SCHEMES
 class Policy:
     """How much a training image may change, in this order; moves are drawn evenly from both sides of no change.
 
+    >>> policy = keras_vix.data.Policy(flip=True, crop=0.2, mixup=0.2)
+    >>> policy.mixes, policy.warps
+    (True, False)
+
     Args:
         flip: Mirror left and right in half of the images.
         rotate: Largest turn, as a fraction of a whole turn (as Keras' RandomRotation counts).
@@ -137,7 +141,11 @@ BY_DATASET: dict[str, str] = {
 
 
 def policy_for(facts: Facts) -> str:
-    """The name of the policy that suits a data set; an unlisted one is flipped only where its facts allow."""
+    """The name of the policy that suits a data set; an unlisted one is flipped only where its facts allow.
+
+    >>> keras_vix.data.policy_for(keras_vix.data.facts_of("cifar10"))
+    'cifar'
+    """
     return BY_DATASET.get(facts.name, "cifar" if facts.flip else "mnist")
 
 

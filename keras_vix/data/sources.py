@@ -45,6 +45,13 @@ def load(
     Pixels are uint8 where the source has whole numbers and float32 where it has fractions; float images
     whose largest pixel is at most 1 are multiplied by 255. Models normalise within themselves.
 
+    >>> data = keras_vix.data.load("digits")
+    >>> data.train.x.shape, data.validation.x.shape, data.test.x.shape
+    ((1293, 8, 8, 1), (144, 8, 8, 1), (360, 8, 8, 1))
+    >>> x, y = np.full((100, 28, 28, 1), 200, "uint8"), np.arange(100) % 10
+    >>> keras_vix.data.load((x, y, x, y), validation=0.2, image_size=32).train.x.shape
+    (80, 32, 32, 1)
+
     Args:
         source: One of
 
@@ -109,6 +116,10 @@ def load(
 
 def facts_of(source: Source, **options) -> Facts:
     """What is known of a data set without decoding it: from the table of listed ones, or else from a look at some of its images.
+
+    >>> facts = keras_vix.data.facts_of("cifar10")
+    >>> facts.input_shape, facts.classes
+    ((32, 32, 3), 10)
 
     Args:
         source, options: as for `load`. With `image_size` the facts are those of images of that size.

@@ -15,6 +15,10 @@ class Split(NamedTuple):
     """Images `x` (n, height, width, channels), pixels 0..255, and labels `y` (n,), int32.
 
     `x` may be images that are not decoded yet, of which `x[chosen]` takes some and `np.asarray` decodes: see `load`, `stream`.
+
+    >>> split = keras_vix.data.Split(np.zeros((10, 8, 8, 1)), np.arange(10))
+    >>> len(keras_vix.data.batches(split, 4))
+    3
     """
 
     x: np.ndarray
@@ -27,6 +31,10 @@ class Data:
 
     `model.fit(*data.train, validation_data=data.validation)` works as it stands. `validation` is None when none
     was asked for.
+
+    >>> data = keras_vix.data.load("digits", validation=0.2)
+    >>> len(data.train.y), len(data.validation.y), len(data.test.y), data.facts.classes
+    (1150, 287, 360, 10)
     """
 
     train: Split

@@ -16,7 +16,11 @@ ENDS = (".safetensors", ".npz")
 
 @functools.cache
 def checkpoints() -> dict[str, dict[str, str]]:
-    """Known checkpoints by hub name: `preset`, `file`, and, where they are known, `revision` and `sha256`."""
+    """Known checkpoints by hub name: `preset`, `file`, and, where they are known, `revision` and `sha256`.
+
+    >>> [name for name, one in keras_vix.interop.checkpoints().items() if one["preset"] == "vit_b16"]
+    ['google/vit-base-patch16-224', 'timm/vit_base_patch16_224.augreg_in21k_ft_in1k']
+    """
     return tomllib.loads((pathlib.Path(__file__).parent / "checkpoints.toml").read_text(encoding="utf-8"))
 
 

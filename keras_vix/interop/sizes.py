@@ -20,8 +20,14 @@ def resize(
 ) -> tuple[keras.Model, Report]:
     """The same model for images of another size, square or oblong, with all its weights; the given model stays as it is.
 
-        large, report = keras_vix.resize(model, (384, 256, 3))
-        large, report = keras_vix.resize(swin, (384, 384, 3), window=12)
+    >>> model = keras_vix.build("vit", dim=16, depth=1, num_heads=2)
+    >>> large, report = keras_vix.resize(model, (48, 64, 3))
+    >>> model.input_shape, large.input_shape, report.interpolated
+    ((None, 32, 32, 3), (None, 48, 64, 3), ('position/table',))
+    >>> swin = keras_vix.build("swin_t", dataset="cifar10", patch=4, window=4, dim=(8,), depth=(2,), num_heads=(1,))
+    >>> large, report = keras_vix.resize(swin, (64, 64, 3), window=8)
+    >>> report.interpolated
+    ('stage0_block0_mixer/mixer/relative_bias', 'stage0_block1_mixer/mixer/relative_bias')
 
     Position tables, tables of window biases, Linformer's projections and a head that sees all tokens side by side are resampled,
     every other weight is copied. At the same size every weight keeps its bits. What comes out is an ordinary model: it trains,

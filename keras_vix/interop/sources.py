@@ -28,6 +28,10 @@ save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in s.items
 def read(source, revision: str | None = None, sha256: str | None = None) -> dict[str, np.ndarray]:
     """The tensors of a checkpoint by their names there; floats of 16 bits whose type NumPy lacks are float32.
 
+    >>> np.savez("weights.npz", kernel=np.ones((3, 4)))
+    >>> {name: array.shape for name, array in keras_vix.interop.read("weights.npz").items()}
+    {'kernel': (3, 4)}
+
     Args:
         source: path of a `.safetensors` or `.npz` file, of a `.safetensors.index.json` beside its shards, or of a folder with
             `model.safetensors`, such an index, or just one file of these kinds; or `"hf:owner/name"`, `"hf:owner/name/file"`,

@@ -35,9 +35,14 @@ def swap_mixer(
 ) -> tuple[keras.Model, Report]:
     """A new model with another attention in its blocks, all other weights copied; the given model stays as it is.
 
-        new, report = keras_vix.swap_mixer(model, "nystrom", m=64)
-        new, report = keras_vix.swap_mixer(model, "linformer", m=128, input_shape=(512, 512, 3), classes=10)
-        new, report = keras_vix.swap_mixer(model, mixer="atrous", window=8, rates=(1, 2), blocks=slice(6, None))
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> new, report = keras_vix.swap_mixer(model, "nystrom", m=8)
+    >>> new, report = keras_vix.swap_mixer(model, "linformer", m=16, input_shape=(12, 8, 1), classes=5)
+    >>> new.input_shape, new.output_shape
+    ((None, 12, 8, 1), (None, 5))
+    >>> new, report = keras_vix.swap_mixer(model, mixer="atrous", window=4, rates=(1, 2), blocks=slice(1, None))
+    >>> report.new
+    ('stage0_block1_mixer/mixer/gate/kernel', 'stage0_block1_mixer/mixer/gate/bias')
 
     The model may be one of `build`, one from a file, or any other functional or sequential model with attention layers of
     `keras_vix.layers`, bare or in a `Residual`, also in models inside it. Every layer is made anew of its own configuration,

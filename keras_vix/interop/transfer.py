@@ -22,6 +22,11 @@ HEADS = ("head/logits/kernel", "head/hidden0/kernel")  # what may see all tokens
 class Report(NamedTuple):
     """What became of the weights, by their roles.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> new, report = keras_vix.swap_mixer(model, "linformer", m=16)
+    >>> report.new, report.skipped, len(report.copied)
+    (('stage0_block0_mixer/mixer/kernel/e', 'stage0_block0_mixer/mixer/kernel/f'), (), 21)
+
     Args:
         copied: weights of the target that have the source's values.
         new: weights of the target without a counterpart, which keep their start.
@@ -72,6 +77,12 @@ def transfer(source: keras.Model | Mapping[str, Any], target: keras.Model, grid=
     Where the images, and so the numbers of tokens, differ, position tables, tables of relative positions, Linformer's
     projections and the head behind tokens side by side (`pool="flatten"`) are resampled (`resample`); everything else of another
     shape stays new.
+
+    >>> sizes = {"dataset": "digits", "dim": 16, "depth": 1, "num_heads": 2}
+    >>> exact = keras_vix.build("transformer_global", **sizes)
+    >>> linformer = keras_vix.build("transformer_global", kernel="linformer", m=4, **sizes)
+    >>> keras_vix.interop.transfer(exact, linformer).new
+    ('stage0_block0_mixer/mixer/kernel/e', 'stage0_block0_mixer/mixer/kernel/f')
 
     Args:
         source: a built model, or arrays by role, as `roles` gives them.

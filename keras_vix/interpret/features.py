@@ -25,6 +25,11 @@ def features(
 ) -> Any:
     """What the images have become at some layers, in inference: feature maps by name.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> images = keras_vix.data.load("digits").test.x[:3]
+    >>> {name: found.shape for name, found in keras_vix.features(model, images, at="all").items()}
+    {'stage0_block0': (3, 8, 8, 16), 'stage0_block1': (3, 8, 8, 16)}
+
     Args:
         model: of a preset, trained or not, or a functional model with attention layers of this package.
         images: `(images, height, width, channels)`, raw, as the model takes them.

@@ -33,6 +33,13 @@ def attention_maps(
     attention, random features and windows has rows that sum to 1; those of Linformer and Nyströmformer need not, and may
     hold negative numbers; those of binary attention hold 0 and a learned step. Everything is float32 under every policy.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> images = keras_vix.data.load("digits").test.x[:3]
+    >>> keras_vix.attention_maps(model, images).shape
+    (3, 2, 65)
+    >>> keras_vix.attention_maps(model, images, layer=0, kind="full").shape
+    (3, 2, 65, 65)
+
     Args:
         model: of a preset, trained or not, or a functional model with attention layers of this package.
         images: `(images, height, width, channels)`, raw, as the model takes them.
@@ -192,6 +199,11 @@ def product(matrices: list[np.ndarray]) -> np.ndarray:
 
 def on_grid(model: keras.Model, maps: Any, layer: int | str = -1) -> np.ndarray:
     """The keys on their grid, without the tokens in front: `(..., keys) -> (..., rows, columns)`.
+
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> rows = keras_vix.attention_maps(model, keras_vix.data.load("digits").test.x[:3])
+    >>> rows.shape, keras_vix.interpret.on_grid(model, rows).shape
+    ((3, 2, 65), (3, 2, 8, 8))
 
     Args:
         model, layer: as for `attention_maps`.

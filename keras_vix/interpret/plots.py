@@ -30,6 +30,12 @@ MODES = ("heads", "blocks")
 def overlay(image: Any, heat: Any, title: str = "", strength: float = 0.7, unit: str = "attention", width: float = 3.6) -> Any:
     """An image, and beside it the same image in grey with a map as heat over it: a matplotlib figure.
 
+    >>> image = keras_vix.data.load("digits").test.x[0]
+    >>> figure = keras_vix.interpret.overlay(image, np.eye(8), title="a diagonal")
+    >>> figure.savefig("overlay.png")
+    >>> len(figure.axes)
+    3
+
     Args:
         image: `(height, width, channels)` or `(height, width)`, of 1 or 3 channels, pixels from 0 to 255 or 0 to 1.
         heat: `(rows, columns)`, smoothed up to the image's size (bilinear); such as `on_grid` gives.
@@ -59,6 +65,12 @@ def plot_maps(
 
     A scale ends at the 99th percentile of its maps; what is beyond has its last colour. Where maps go below 0 by more than a
     twentieth of that, black is 0 and there are two colours.
+
+    >>> images = keras_vix.data.load("digits").test.x[:2]
+    >>> figure = keras_vix.interpret.plot_maps(images, {"even": np.ones((2, 8, 8)), "one": np.eye(2)[None].repeat(2, 0)})
+    >>> figure.savefig("maps.png")
+    >>> len(figure.axes)
+    8
 
     Args:
         images: `(images, height, width, channels)`, as for `overlay`.
@@ -131,6 +143,12 @@ def plot_attention(
     """What a model looks at: images in rows; in columns the heads of one block, or all blocks and what reaches through them.
 
     The values are multiples of the mean over the tokens of the grid: 1 is what each has where the attention is even.
+
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> figure = keras_vix.interpret.plot_attention(model, keras_vix.data.load("digits").test.x[:2], columns="blocks")
+    >>> figure.savefig("attention.png")
+    >>> len(figure.axes)
+    11
 
     Args:
         model, images, query, batch_size: as for `attention_maps`.

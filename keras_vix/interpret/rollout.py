@@ -33,6 +33,10 @@ def rollout(
     Blocks of class attention come last: there a class token reads the tokens, and these stay as they are. The result is then of
     the tokens alone, without what the class token keeps of itself.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> keras_vix.interpret.rollout(model, keras_vix.data.load("digits").test.x[:3]).shape
+    (3, 65)
+
     Args:
         model, images, limit, batch_size: as for `attention_maps`.
         blocks: numbers or names, from the first to the last; default all. They must have the same tokens: of a pyramid, those of

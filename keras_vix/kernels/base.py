@@ -15,6 +15,14 @@ class Kernel(Layer):
 
     Every kernel is linear in the values, so there is a matrix `(n, keys)` for each head that gives `out`: its map. `factors`
     gives the matrices whose product it is; a kernel that is `dense` has only one, the map itself.
+
+    >>> class Mean(Kernel):
+    ...     def call(self, q, k, v, mask=None):
+    ...         return ops.zeros_like(q) + ops.mean(v, axis=-2, keepdims=True)
+    ...
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(keras_vix.layers.Attention(num_heads=4, kernel=Mean())(tokens).shape)
+    (2, 64, 32)
     """
 
     compresses = False

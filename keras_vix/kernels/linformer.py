@@ -20,6 +20,10 @@ INITIALISERS = ("uniform", "pool", "identity")
 class Linformer(Kernel):
     """`softmax(q (E k)^T / sqrt(width)) (F v)` with `E`, `F` of `m x tokens`; time and memory O(tokens * m).
 
+    >>> q, k, v = keras.random.normal((3, 2, 4, 64, 8))
+    >>> tuple(Linformer(m=16)(q, k, v).shape)
+    (2, 4, 64, 8)
+
     Args:
         m: number of projected tokens, 1 to the number of keys.
         share: which heads and layers share a projection. `none`: `E` and `F` for every head; `head`: `E` and `F` for all

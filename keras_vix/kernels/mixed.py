@@ -68,6 +68,10 @@ class _Weighted(Kernel):
 class LSA(_Weighted):
     """Locality self-attention: `softmax(scale_h q k^T, without each token's own key) v`; time and memory O(tokens^2).
 
+    >>> q, k, v = keras.random.normal((3, 2, 4, 64, 8))
+    >>> tuple(LSA()(q, k, v).shape)
+    (2, 4, 64, 8)
+
     Args:
         learned_scale: whether each head's scale is learned, from `1 / sqrt(width)`.
         diagonal: whether a token sees itself. Where queries and keys differ in number, or there is only one, it does anyhow.
@@ -85,6 +89,10 @@ class LSA(_Weighted):
 @register
 class TalkingHeads(_Weighted):
     """Exact attention whose heads are mixed before and after the softmax; time O(heads * tokens^2), memory O(tokens^2).
+
+    >>> q, k, v = keras.random.normal((3, 2, 4, 64, 8))
+    >>> tuple(TalkingHeads()(q, k, v).shape)
+    (2, 4, 64, 8)
 
     Args:
         mix_bias: whether the mixings have a bias.

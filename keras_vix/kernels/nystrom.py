@@ -20,6 +20,10 @@ RUNS = ("even", "front")
 class Nystrom(Kernel):
     """`softmax(q k~^T) pinv(softmax(q~ k~^T)) softmax(q~ k^T) v` with `m` landmarks `q~`, `k~`; time and memory O(tokens * m).
 
+    >>> q, k, v = keras.random.normal((3, 2, 4, 64, 8))
+    >>> tuple(Nystrom(m=16)(q, k, v).shape)
+    (2, 4, 64, 8)
+
     Args:
         m: number of landmarks, 1 to the number of tokens; landmarks are means of `m` nearly equal runs of tokens.
         iterations: of the pseudo-inverse, 1 to 50. With 6, as published, constant values come out within 2 % at unit

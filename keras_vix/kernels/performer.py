@@ -31,6 +31,10 @@ MAX_PROJECTION = 2**26  # numbers in one layer's projection: 256 MiB
 class Performer(Kernel):
     """`phi(q) (phi(k)^T v) / phi(q) (phi(k)^T 1)` with `m` features; time O(tokens * m), memory O(tokens * m).
 
+    >>> q, k, v = keras.random.normal((3, 2, 4, 64, 8))
+    >>> tuple(Performer(m=16, seed=0)(q, k, v).shape)
+    (2, 4, 64, 8)
+
     Args:
         m: number of rows of the random projection, at least 1; `None` applies the map to `q` and `k` themselves
             (deterministic, as many features as a head is wide). `positive` and `hyperbolic` need a projection.

@@ -20,6 +20,10 @@ WHOLE = 2048  # tokens up to which all weights are kept for the gradient
 class Softmax(Kernel):
     """`softmax(q k^T / sqrt(width)) v`; time O(tokens^2), memory O(tokens^2) or, in chunks, O(tokens).
 
+    >>> q, k, v = keras.random.normal((3, 2, 4, 64, 8))
+    >>> tuple(Softmax(causal=True)(q, k, v).shape)
+    (2, 4, 64, 8)
+
     Args:
         dropout: rate of dropping attention weights while training, in [0, 1). Dropped weights are all kept: memory
             O(tokens^2) while training.

@@ -25,6 +25,10 @@ class AtrousAttention(Layer):
     sub-grids, each cut into windows. All rates share queries, keys and values; `softmax(dense(x))` weighs their outputs token
     by token before the one output projection. Tokens in front are seen by every window, and see all tokens exactly.
 
+    >>> tokens = keras.random.normal((2, 1 + 8 * 8, 32))
+    >>> tuple(AtrousAttention(num_heads=4, grid=(8, 8), window=4, rates=(1, 2), prefix=1)(tokens).shape)
+    (2, 65, 32)
+
     Args:
         num_heads, key_dim, kernel, use_bias, out_dropout, qkv_bias: as in `Attention`.
         grid: `(rows, columns)` of the tokens, which come row by row after those in front.

@@ -21,6 +21,12 @@ class Attention(Layer):
     Called as `layer(query, value=None, key=None, mask=None)`: `value` defaults to `query`, `key` to `value`; `mask` is boolean
     `(batch, keys)`, true for the tokens that take part.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(Attention(num_heads=4)(tokens).shape)
+    (2, 64, 32)
+    >>> tuple(Attention(num_heads=4, kernel=Nystrom(m=16))(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads: number of heads.
         key_dim: width of a head; default `dim / num_heads`. The inner width is `num_heads * key_dim`.

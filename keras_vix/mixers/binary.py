@@ -25,6 +25,10 @@ class BinaryAttention(Layer):
     + v)` goes through the last projection. With `kv_reduction`, keys and values come from a binary projection of the means of as
     many rows and columns, and are repeated over these places in that sum.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(BinaryAttention(num_heads=4)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads: number of heads; it must divide `dim`.
         grid: `(rows, columns)` of the tokens after the first `prefix`; only `kv_reduction` asks for it.

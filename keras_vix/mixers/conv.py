@@ -17,6 +17,10 @@ class ConvAttention(Layer):
     are zeros to the convolutions too, and in no statistics. A convolution, without bias, and a batch normalisation make the
     tokens of the queries, and another pair those of keys and values; then attention as usual.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(ConvAttention(num_heads=4, grid=(8, 8), kv_stride=2)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads, key_dim, kernel, use_bias, out_dropout, qkv_bias: as in `Attention`.
         grid: `(rows, columns)` of the tokens, which come row by row.

@@ -19,6 +19,11 @@ class FourierMixing(Layer):
     Not scaled, so that values grow by up to `n * dim`: a normalisation belongs before what follows. Inside float32. Every token
     counts, so there is no mask.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> fast, products = (FourierMixing(transform)(tokens) for transform in ("fft", "products"))
+    >>> tuple(fast.shape), float(ops.max(ops.abs(fast - products))) < 1e-2
+    ((2, 64, 32), True)
+
     Args:
         transform: `fft`, the fast transform, or `products` with the matrices of cosines and sines, for runtimes without one
             (LiteRT, ONNX): `2 n dim (n + dim)` multiply-adds and no complex number. Both are the same function.

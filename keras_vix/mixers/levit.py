@@ -15,6 +15,10 @@ class LeViTAttention(Attention):
     Called as `Attention`. Statistics are of the tokens that take part: all but the masked ones. The factors of the last
     normalisation start at 0, so a residual block starts as the identity.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(LeViTAttention(num_heads=4)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads, key_dim, kernel, rope, use_bias, out_dropout, qkv_bias, kv_heads, tie_kv: as in `Attention`.
         attention_activation: before the last projection, a Keras name.

@@ -16,6 +16,13 @@ class ShiftedWindow(Layer):
     see each other (`(windows, tokens, tokens)`, or `None` for all of them) and `valid` which tokens are not padding
     (`(windows, tokens)`, or `None`).
 
+    >>> maps = keras.random.normal((2, 8, 8, 32))
+    >>> windows = ShiftedWindow(grid=(8, 8), window=4, shift=2)
+    >>> tuple(windows(maps).shape)
+    (2, 4, 16, 32)
+    >>> tuple(windows.reverse(windows(maps)).shape)
+    (2, 8, 8, 32)
+
     Args:
         grid: `(rows, columns)`.
         window: side of a window, or `(rows, columns)`.

@@ -13,6 +13,10 @@ from ..base import Layer, register
 class TokenMLP(Layer):
     """Two dense layers along the tokens, the same for each channel: `(batch, n, dim) -> same`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(TokenMLP(token_dim=128)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         token_dim: width of the hidden layer; default the number of tokens.
         token_activation: after the first layer, a Keras name.

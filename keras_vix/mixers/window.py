@@ -24,6 +24,10 @@ class LocalWindowAttention2D(Layer):
 
     Called as `layer(x, mask=None)`; `mask` is boolean `(batch, rows * columns)`, true for the tokens that take part.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(LocalWindowAttention2D(num_heads=4, grid=(8, 8), window=4, shift=2)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         num_heads, key_dim, kernel, use_bias, out_dropout: as in `Attention`.
         grid: `(rows, columns)` of the tokens, which come row by row.
@@ -236,6 +240,10 @@ class LocalAttention1D(LocalWindowAttention2D):
     """Attention within runs of tokens in raster order: `(batch, tokens, dim) -> (batch, tokens, dim)`.
 
     The 1-D baseline of the 2-D windows: at equal window size it costs the same, and sees a strip instead of a square.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(LocalAttention1D(num_heads=4, grid=(8, 8), window=4, shift=2)(tokens).shape)
+    (2, 64, 32)
 
     Args:
         num_heads, key_dim, kernel, use_bias, out_dropout, clamp: as in `LocalWindowAttention2D`.

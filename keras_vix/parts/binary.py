@@ -19,6 +19,10 @@ BRANCHES = ((3, 1), (1, 3), (5, 1), (1, 5))
 class BinaryMLP(Layer):
     """Two binary projections on each token, and means of its neighbours beside them: `(batch, prefix + n, dim) -> same`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(BinaryMLP(mlp_dim=128, grid=(8, 8))(tokens).shape)
+    (2, 64, 32)
+
     Args:
         mlp_dim: width of the hidden layer, a multiple of `dim`.
         grid: `(rows, columns)` of the tokens after the first `prefix`; only the branches ask for it.
@@ -109,6 +113,13 @@ class BinaryMerging(Layer):
 
     With `y` the batch-normalised grid and positions learned for the grid afterwards: `RPReLU(BatchNorm(BinaryConv2D(y)) + s) +
     positions`, `s` being the means of 2 x 2 places, side by side as often as `dim` needs.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> merge = BinaryMerging(dim=64, grid=(8, 8))
+    >>> tuple(merge(tokens).shape)
+    (2, 16, 64)
+    >>> merge.out_grid
+    (4, 4)
 
     Args:
         dim: width of the tokens afterwards, a multiple of the width before.

@@ -18,6 +18,11 @@ class ClassAttention(Layer):
 
     `u = norm([token; x])`, `token += scale * attention(u[0], u)`, `token += scale * MLP(norm(token))`; `x` stays as it is.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> token = keras.random.normal((2, 1, 32))
+    >>> tuple(ClassAttention(num_heads=4, mlp_dim=64)(token, tokens).shape)
+    (2, 1, 32)
+
     Args:
         num_heads, key_dim, kernel, qkv_bias: as in `Attention`.
         mlp_dim: hidden width of the MLP.
@@ -103,6 +108,10 @@ class ClassAttentionPool(Layer):
     """A class token that reads the tokens in blocks of its own: `(batch, n, dim) -> (batch, dim)`, normalised.
 
     Called as `layer(x, mask=None)`; `mask` is boolean `(batch, n)`, true for the tokens that take part.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(ClassAttentionPool(num_heads=4, mlp_dim=64)(tokens).shape)
+    (2, 32)
 
     Args:
         num_heads, key_dim, mlp_dim, norm_epsilon: as in `ClassAttention`.

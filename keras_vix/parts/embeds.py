@@ -12,6 +12,10 @@ from ..primitives.norms import NORM_LAYERS, make_norm
 class PatchEmbedding(Layer):
     """One linear map of each patch: `(batch, H, W, channels) -> (batch, H / patch, W / patch, dim)`.
 
+    >>> images = keras.random.uniform((2, 32, 32, 3), 0, 255)
+    >>> tuple(PatchEmbedding(dim=64, patch=4)(images).shape)
+    (2, 8, 8, 64)
+
     Args:
         dim: width of a token.
         patch: side of a patch in pixels, or `(rows, columns)`; it must divide the image.
@@ -103,6 +107,10 @@ def _fan_in(shape, dtype=None):
 @register
 class ConvEmbedding(Layer):
     """A stack of convolutions: `(batch, H, W, channels) -> (batch, h, w, dim)`, padded so that only strides shrink the map.
+
+    >>> images = keras.random.uniform((2, 32, 32, 3), 0, 255)
+    >>> tuple(ConvEmbedding(dim=64, filters=(16, 32), strides=(1, 2, 2))(images).shape)
+    (2, 8, 8, 64)
 
     Args:
         dim: channels of the last convolution, the width of a token.

@@ -12,6 +12,10 @@ from ..base import Layer, register
 class MLP(Layer):
     """Two dense layers on each token: `(batch, n, dim) -> same`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(MLP(mlp_dim=128)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         mlp_dim: width of the hidden layer.
         activation: after the first layer, a Keras name.

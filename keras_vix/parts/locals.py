@@ -17,6 +17,13 @@ class InvertedResidual(Layer):
     convolution. With a stride, squares of `local_stride` tokens are averaged first, on both ways; the shortcut is a dense
     layer where the width changes. `n` is the number of tokens of `out_grid`, the grid afterwards.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> block = InvertedResidual(dim=64, grid=(8, 8), local_stride=2)
+    >>> tuple(block(tokens).shape)
+    (2, 16, 64)
+    >>> block.out_grid
+    (4, 4)
+
     Args:
         dim: width of the tokens afterwards.
         grid: `(rows, columns)` before.
@@ -129,6 +136,10 @@ class InvertedResidual(Layer):
 @register
 class LocalPerception(Layer):
     """Each token plus a depth-wise convolution of its neighbourhood: `(batch, prefix + rows * columns, dim) -> same`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(LocalPerception(grid=(8, 8))(tokens).shape)
+    (2, 64, 32)
 
     Args:
         grid: `(rows, columns)`.

@@ -80,6 +80,10 @@ class SequencePool(Pool):
 
     Called as `layer(x, mask=None)`, as `MeanPool`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(SequencePool()(tokens).shape)
+    (2, 32)
+
     Source: Hassani et al. 2021, arXiv:2104.05704, section 3.3.
     """
 

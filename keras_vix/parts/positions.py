@@ -14,6 +14,13 @@ from ..ops.precision import promote
 class LearnedPosition(Layer):
     """A learned vector for each token, those in front included: `(batch, n, dim) -> same`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> position = LearnedPosition()
+    >>> tuple(position(tokens).shape)
+    (2, 64, 32)
+    >>> [tuple(weight.shape) for weight in position.weights]
+    [(64, 32)]
+
     Args:
         position_std: standard deviation of the start. 0.02, as published, is small beside an embedded patch (by Glorot's
             rule sqrt(2 * 16 / (16 + 64)) = 0.63 for 4 x 4 gray patches of unit variance and 64 channels): the
@@ -47,6 +54,10 @@ class LearnedPosition(Layer):
 @register
 class SinCosPosition(Layer):
     """Fixed sines and cosines of row and column: `(batch, prefix + rows * columns, dim) -> same`; no weights.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(SinCosPosition(grid=(8, 8))(tokens).shape)
+    (2, 64, 32)
 
     Args:
         grid: `(rows, columns)`; `(1, n)` for a plain sequence uses one half of the channels only for the column.
@@ -87,6 +98,10 @@ class SinusoidPosition(Layer):
 
     Channel `2 i` of token `t` has `sin(t / base^(2 i / dim))` added, channel `2 i + 1` the cosine.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(SinusoidPosition()(tokens).shape)
+    (2, 64, 32)
+
     Args:
         base: longest wavelength over 2 pi, > 1.
 
@@ -123,6 +138,11 @@ class RotaryEmbedding(Layer):
     Products of turned queries and keys depend on the difference of their places only. With Performer features it acts
     before the feature map, which then estimates the kernel of the turned vectors; the deterministic maps are not invariant to
     a turn, so their scores do not become relative, and neither do those of Linformer, which mixes positions.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> rope = RotaryEmbedding(axes=2, grid=(8, 8))
+    >>> tuple(Attention(num_heads=4, rope=rope)(tokens).shape)
+    (2, 64, 32)
 
     Args:
         axes: 1, the place in the sequence, or 2, row and column, one half of the width for each.

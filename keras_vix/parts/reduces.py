@@ -12,6 +12,13 @@ from ..primitives.norms import NORM_LAYERS, make_norm
 class PatchMerging(Layer):
     """Four neighbours into one token: `(batch, rows * columns, channels) -> (batch, ceil(rows / 2) * ceil(columns / 2), dim)`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> merge = PatchMerging(dim=64, grid=(8, 8))
+    >>> tuple(merge(tokens).shape)
+    (2, 16, 64)
+    >>> merge.out_grid
+    (4, 4)
+
     Args:
         dim: width of the merged tokens.
         grid: `(rows, columns)` before.
@@ -56,6 +63,13 @@ class PatchMerging(Layer):
 @register
 class ConvReduction(Layer):
     """A convolution of the grid: `(batch, rows * columns, channels) -> (batch, ceil(rows / s) * ceil(columns / s), dim)`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> reduce = ConvReduction(dim=64, grid=(8, 8))
+    >>> tuple(reduce(tokens).shape)
+    (2, 16, 64)
+    >>> reduce.out_grid
+    (4, 4)
 
     Args:
         dim: width of the tokens afterwards.
@@ -113,6 +127,10 @@ class DepthwiseReduction(Layer):
     """A grouped convolution of the grid: `(batch, prefix + rows * columns, channels) -> (batch, prefix + tokens, dim)`.
 
     Each channel gives `dim / channels` channels of its own; tokens in front go through a dense layer.
+
+    >>> tokens = keras.random.normal((2, 1 + 8 * 8, 32))
+    >>> tuple(DepthwiseReduction(dim=64, grid=(8, 8), prefix=1)(tokens).shape)
+    (2, 17, 64)
 
     Args:
         dim: width of the tokens afterwards, a multiple of the width before.

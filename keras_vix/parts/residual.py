@@ -20,6 +20,10 @@ class Residual(Layer):
     Called as `layer(x, memory=None, projection=None, memory_mask=None)`: `memory` and `projection` go to `inner` as they are, and
     `memory_mask`, by default the mask that Keras carries with `memory`, as its `mask`.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(Residual(MLP(mlp_dim=128), drop_path=0.1, scale=1e-5)(tokens).shape)
+    (2, 64, 32)
+
     Args:
         inner: the layer inside.
         norm: where the normalisation stands. `pre`: `x + branch(norm(x))`; `post`: `norm(x + branch(x))`; `both`:

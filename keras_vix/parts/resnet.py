@@ -22,6 +22,10 @@ class StandardConv2D(Layer):
 
     The kernel of each filter is used less its mean and divided by its standard deviation, in float32.
 
+    >>> images = keras.random.uniform((2, 32, 32, 3), 0, 255)
+    >>> tuple(StandardConv2D(filters=16, conv_stride=2)(images).shape)
+    (2, 16, 16, 16)
+
     Args:
         filters: channels afterwards.
         conv_kernel: side of the kernel in pixels.
@@ -65,6 +69,10 @@ class Bottleneck(Layer):
 
     Standardised 1 x 1, 3 x 3 and 1 x 1, each followed by a group normalisation, the last of which starts at 0; ReLU between and
     after the sum. The shortcut is a 1 x 1 convolution with a normalisation where shapes differ.
+
+    >>> maps = keras.random.normal((2, 8, 8, 32))
+    >>> tuple(Bottleneck(filters=16, conv_stride=2)(maps).shape)
+    (2, 4, 4, 64)
 
     Args:
         filters: channels of the first two convolutions.
@@ -115,6 +123,10 @@ class ResNetEmbedding(Layer):
     """A residual network, then patches of its map: `(batch, H, W, channels) -> (batch, h, w, dim)`.
 
     A root: a 7 x 7 convolution, normalisation, ReLU and 3 x 3 maximum; stages of `Bottleneck` units; a linear map of each patch.
+
+    >>> images = keras.random.uniform((2, 32, 32, 3), 0, 255)
+    >>> tuple(ResNetEmbedding(dim=64, blocks=(1, 1), root_filters=16)(images).shape)
+    (2, 4, 4, 64)
 
     Args:
         dim: width of a token.

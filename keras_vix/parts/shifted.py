@@ -41,6 +41,10 @@ class ShiftedPatchEmbedding(_Merged):
     The image and four copies of it, moved diagonally by half a patch (at least a pixel), are cut into patches together, so
     that each patch sees half a patch beyond its border; then a layer normalisation and one linear map.
 
+    >>> images = keras.random.uniform((2, 32, 32, 3), 0, 255)
+    >>> tuple(ShiftedPatchEmbedding(dim=64, patch=4)(images).shape)
+    (2, 8, 8, 64)
+
     Args:
         dim: width of a token.
         patch: side of a patch in pixels, or `(rows, columns)`; it must divide the image.
@@ -76,6 +80,10 @@ class ShiftedPatchReduction(_Merged):
 
     Squares of 2 x 2 tokens and of their diagonal neighbours become one token each, `ceil(rows / 2) * ceil(columns / 2)` in all;
     tokens in front go through a dense layer. An odd side is padded with zeros. `out_grid` is the grid afterwards.
+
+    >>> tokens = keras.random.normal((2, 1 + 8 * 8, 32))
+    >>> tuple(ShiftedPatchReduction(dim=64, grid=(8, 8), prefix=1)(tokens).shape)
+    (2, 17, 64)
 
     Args:
         dim: width of the tokens afterwards.

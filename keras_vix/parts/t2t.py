@@ -21,6 +21,10 @@ class TokenTransformer(Layer):
     `y = v + out(kernel(q, k, v))` of the normalised input, then `y + mlp(norm(y))`: the values stand in for the input, which has
     another width.
 
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(TokenTransformer(token_width=16)(tokens).shape)
+    (2, 64, 16)
+
     Args:
         token_width: width of the tokens afterwards, and of the hidden layer of the MLP.
         kernel: a `Kernel`; default `Softmax()`.
@@ -99,6 +103,10 @@ class T2TEmbedding(Layer):
     """Tokens to tokens: `(batch, H, W, channels) -> (batch, h, w, dim)`.
 
     A soft split, a token transformer, a soft split, and so on; the last split goes through a linear map.
+
+    >>> images = keras.random.uniform((2, 32, 32, 3), 0, 255)
+    >>> tuple(T2TEmbedding(dim=64, split=(7, 3), strides=(4, 2), token_width=32)(images).shape)
+    (2, 4, 4, 64)
 
     Args:
         dim: width of a token.

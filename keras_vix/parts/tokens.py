@@ -10,7 +10,12 @@ from ..kernels.linformer import check_rank, projection_start
 
 @register
 class Tokens(Layer):
-    """Grid to tokens, row by row: `(batch, rows, columns, dim) -> (batch, rows * columns, dim)`."""
+    """Grid to tokens, row by row: `(batch, rows, columns, dim) -> (batch, rows * columns, dim)`.
+
+    >>> maps = keras.random.normal((2, 8, 8, 32))
+    >>> tuple(Tokens()(maps).shape)
+    (2, 64, 32)
+    """
 
     def call(self, x):
         rows, columns, dim = x.shape[1:]
@@ -20,6 +25,10 @@ class Tokens(Layer):
 @register
 class Prefix(Layer):
     """Learned tokens in front (class, distillation, registers): `(batch, n, dim) -> (batch, count + n, dim)`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(Prefix(count=2)(tokens).shape)
+    (2, 66, 32)
 
     Args:
         count: how many.
@@ -49,6 +58,14 @@ class TokenProjection(Layer):
     """One Linformer projection for every layer of a model: `(batch, n, dim) -> (m, n)`, a weight, whatever the input holds.
 
     Its output goes to each attention layer with `Linformer(share="layer")` as `projection`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> shared = TokenProjection(m=16)(tokens)
+    >>> tuple(shared.shape)
+    (16, 64)
+    >>> attention = LinformerAttention(num_heads=4, proj_dim=16, share="layer")
+    >>> tuple(attention(tokens, projection=shared).shape)
+    (2, 64, 32)
 
     Args:
         m: number of projected tokens.

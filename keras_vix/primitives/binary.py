@@ -26,6 +26,9 @@ class BinarySign(Layer):
 
     The derivative is `2 - 2 |x + bias|` from -1 to 1, and 0 beyond. The bias starts at 0.
 
+    >>> ops.convert_to_numpy(BinarySign()(ops.array([[-0.3, 0.0, 2.0]]))).tolist()
+    [[-1.0, 0.0, 1.0]]
+
     Source: Liu et al. 2020, arXiv:2003.03488, section 4.2; the slope: Liu et al. 2018, arXiv:1808.00278.
     """
 
@@ -52,6 +55,9 @@ class RPReLU(Layer):
 
     Slopes start at 0.25, biases at 0.
 
+    >>> ops.convert_to_numpy(RPReLU()(ops.array([[-2.0, 2.0]]))).tolist()
+    [[-0.5, 2.0]]
+
     Source: Liu et al. 2020, arXiv:2003.03488, section 4.2.
     """
 
@@ -75,6 +81,9 @@ class RPReLU(Layer):
 @register
 class Affine(Layer):
     """`gamma * x + beta`, a number of each for each channel: `(..., dim) -> same`.
+
+    >>> ops.convert_to_numpy(Affine(start=0.5)(ops.array([[1.0, 2.0]]))).tolist()
+    [[0.5, 1.0]]
 
     Args:
         start: of `gamma`; `beta` starts at 0.
@@ -108,6 +117,10 @@ class BinaryDense(Layer):
 
     `W` is `mean |V| * sign(V - mean V)` of the trained `V`, means over each unit's weights. The gradient passes to `V - mean V`
     unchanged where its size is at most 1. `V` starts uniform in `+-1/sqrt(dim)`.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(BinaryDense(units=48)(tokens).shape)
+    (2, 64, 48)
 
     Args:
         units: width afterwards.
@@ -143,6 +156,10 @@ class BinaryConv2D(Layer):
     """A convolution of signs without overlap: `(batch, H, W, channels) -> (batch, H / size, W / size, filters)`; no bias.
 
     As `BinaryDense`, but `W` is `mean |V| * sign(V)`, the mean left in, over each filter's weights.
+
+    >>> maps = keras.random.normal((2, 8, 8, 32))
+    >>> tuple(BinaryConv2D(filters=64)(maps).shape)
+    (2, 4, 4, 64)
 
     Args:
         filters: channels afterwards.
@@ -184,6 +201,10 @@ class BinaryProjection(Layer):
 
     The shortcut is `x` itself; side by side as often as a larger `units` needs; or, for a smaller one, the means of groups of
     neighbouring channels.
+
+    >>> tokens = keras.random.normal((2, 64, 32))
+    >>> tuple(BinaryProjection(units=64)(tokens).shape)
+    (2, 64, 64)
 
     Args:
         units: width afterwards, a multiple or a divisor of `dim`.

@@ -12,6 +12,11 @@ from ..ops.precision import promote
 class ChannelNorm(Layer):
     """`(x - mean) / (std + epsilon) * gamma + beta` over the channels: `(..., dim) -> same`, inside in float32.
 
+    >>> tokens = keras.random.normal((2, 64, 32), mean=5.0, stddev=3.0)
+    >>> normal = ops.convert_to_numpy(ChannelNorm()(tokens))
+    >>> normal.shape, round(float(normal.std()), 2)
+    ((2, 64, 32), 1.0)
+
     Args:
         epsilon: added to the standard deviation, where a layer normalisation adds its own to the variance; > 0.
 

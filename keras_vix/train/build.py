@@ -31,6 +31,13 @@ def build(
     `zoo.SequenceConfig` (`vocabulary`, `source_length`, `target_length`, `dim`, ...) and `train.SequenceRecipe`; `dataset`,
     `profile` and `steps` are not for them.
 
+    >>> model = keras_vix.build("performer_softmax", dataset="digits", dim=16, depth=1, num_heads=2, m=8)
+    >>> model.input_shape, model.output_shape
+    ((None, 8, 8, 1), (None, 10))
+    >>> swin = keras_vix.build("swin_t", dataset="cifar10", patch=4, window=4, dim=(8, 16), depth=(2, 2), num_heads=(1, 2))
+    >>> swin.output_shape, swin.count_params()
+    ((None, 10), 9784)
+
     Args:
         preset: a name of `keras_vix.list_models()`, such as `"performer_softmax"`, or `list_models(kind="sequence")`.
         dataset: a name in `keras_vix.facts.DATASETS` (`digits`, `cifar10`, `imagenet`, ...), or the facts of any other images,
@@ -68,6 +75,11 @@ def build(
 
 def describe(preset: str, *, dataset: str | Facts | None = None, profile: str = "default", **overrides) -> Description:
     """What `build` with the same arguments would make: sizes, tokens, multiply-adds, the whole record and its source.
+
+    >>> keras_vix.describe("vit_b16").trainable_parameters
+    86567656
+    >>> keras_vix.describe("vit", dataset="digits", kernel="nystrom", m=8).tokens
+    65
 
     Args:
         preset, dataset, profile, overrides: as for `build`; fields of the recipe are checked and change nothing.

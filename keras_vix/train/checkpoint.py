@@ -37,6 +37,12 @@ class AtomicModelCheckpoint(keras.callbacks.Callback):
     One process at a time may write a file. A run that goes on from a file knows nothing of earlier figures: with
     `save_best_only`, tell it the value to beat.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> keep = keras_vix.callbacks.AtomicModelCheckpoint("digits.keras", monitor="loss", save_best_only=True)
+    >>> history = model.fit(*keras_vix.data.load("digits", limit=64).train, callbacks=[keep], verbose=0)
+    >>> keras_vix.load("digits.keras").name
+    'vit'
+
     Args:
         filepath: `name.keras` for the whole model, `name.weights.h5` for the weights alone.
         monitor: the figure that decides which epoch is the best, a key of the logs.

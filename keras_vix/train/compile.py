@@ -21,6 +21,11 @@ def compile(model: keras.Model, recipe: Recipe, steps: int | None = None, layerw
 
     Labels may be integers or rows of shares, those of training and of validation apart.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2, compile=False)
+    >>> recipe = keras_vix.train.Recipe(optimizer="lion", learning_rate=1e-4)
+    >>> keras_vix.train.compile(model, recipe).optimizer.name
+    'lion'
+
     Args:
         model: from images to logits.
         recipe: how to train.

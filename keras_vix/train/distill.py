@@ -22,10 +22,13 @@ LEAST = 1e-30  # probability that a logarithm may see
 def distill(student: keras.Model, teacher: keras.Model, kind: str = "soft", **options) -> "Distiller":
     """A `Distiller` that trains `student`, compiled as the student is: its optimizer, the same loss, metrics and `jit_compile`.
 
-        student = keras_vix.build("vit", dataset="digits", prefix=2, pool="prefix", head="distilled", steps=2000)
-        distiller = keras_vix.train.distill(student, teacher, "token")
-        distiller.fit(x, y, epochs=10, validation_data=(x_test, y_test))
-        student.save("student.keras")
+    >>> teacher = keras_vix.build("vit", dataset="digits", dim=32, depth=1)
+    >>> student = keras_vix.build("vit", dataset="digits", dim=16, depth=1, prefix=2, pool="prefix", head="distilled", steps=2000)
+    >>> distiller = keras_vix.train.distill(student, teacher, "token")
+    >>> history = distiller.fit(*keras_vix.data.load("digits", limit=64).train, epochs=1, verbose=0)
+    >>> sorted(history.history)
+    ['accuracy', 'ce', 'label_loss', 'loss', 'teacher_loss']
+    >>> student.save("student.keras")
 
     For another recipe: `keras_vix.train.compile(distiller, recipe, steps)`. A student that is not compiled gives a Distiller
     that is not.
@@ -117,6 +120,11 @@ class Distiller(Lesson):
 
     Save the student, `distiller.student.save(path)`; the Distiller itself refuses. To go on with a training later, make it anew
     and use `save_weights` and `load_weights`, which hold both models and the optimizer.
+
+    >>> student, teacher = (keras_vix.build("vit", dataset="digits", dim=dim, depth=1, num_heads=2) for dim in (16, 32))
+    >>> distiller = keras_vix.train.Distiller(student, teacher, "hard")
+    >>> distiller.alpha, len(distiller.trainable_variables) == len(student.trainable_variables)
+    (0.5, True)
 
     Args:
         student: from raw images to logits `(batch, classes)`, one input and one output, such as `keras_vix.build` makes.

@@ -35,8 +35,12 @@ def distill_attention(
 ) -> keras.callbacks.History:
     """Train the mixers of `student` to do what those of `teacher` do, before its fine-tuning; no label is needed.
 
-        history = keras_vix.train.distill_attention(student, teacher, data.train, epochs=1)
-        history.history["loss"], history.history["block0"]
+    >>> teacher = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> student, report = keras_vix.swap_mixer(teacher, "performer", m=8)
+    >>> data = keras_vix.data.load("digits", limit=64)
+    >>> history = keras_vix.train.distill_attention(student, teacher, data.train, epochs=1, verbose=0)
+    >>> sorted(history.history)
+    ['block0', 'loss']
 
     The student changes in place, and how it is compiled does not matter and stays.
 
@@ -88,6 +92,11 @@ class AttentionDistiller(Lesson):
     Both run as if for inference, without dropout or dropped paths. Only the mixers' own weights move (projections, and what the
     kernel has), with a Linformer projection that all layers share; every other weight of the student and all of the teacher stay
     as they are. `evaluate` gives the same errors of other images.
+
+    >>> teacher = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> student, report = keras_vix.swap_mixer(teacher, "nystrom", m=8, blocks=[1])
+    >>> keras_vix.train.AttentionDistiller(student, teacher).blocks
+    (1,)
 
     Args:
         student, teacher: functional models with layers `stage0_block0_mixer` and so on, of equal tokens and widths.

@@ -25,9 +25,12 @@ def finetune(
 ) -> keras.Model:
     """Compile a model whose weights are partly trained already, and return it: `fit` then trains each weight at its own rate.
 
-        small, report = keras_vix.swap_mixer(model, kernel="linformer", m=16)
-        keras_vix.train.finetune(small, new=(*report.new, "stage*_mixer/mixer/*"), steps=2 * 23, frozen_steps=10)
-        small.fit(x, y, batch_size=64, epochs=2)
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> small, report = keras_vix.swap_mixer(model, kernel="linformer", m=16)
+    >>> small = keras_vix.train.finetune(small, new=(*report.new, "stage*_mixer/mixer/*"), steps=2 * 23, frozen_steps=10)
+    >>> history = small.fit(*keras_vix.data.load("digits", limit=64).train, epochs=1, verbose=0)
+    >>> int(small.optimizer.iterations), small.optimizer.frozen_steps
+    (2, 10)
 
     A weight's rate is that of the recipe's schedule times `new_rate`, or for an old one `old_rate * layer_decay**depth`; weight
     decay follows it. What the model was compiled with is gone. A `.keras` file holds all of it and goes on where it stopped.

@@ -14,6 +14,11 @@ def load(path, compile: bool = True, fall_back: bool = False) -> keras.Model:
     Keras' safe mode is always on: a file that carries code is refused. Loading a model file from somebody else still runs what it
     describes; safe mode narrows this, it does not remove it.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> model.save("digits.keras")
+    >>> keras_vix.load("digits.keras").name
+    'vit'
+
     Args:
         path: of a `.keras` file.
         compile: whether to restore optimizer, loss and metrics.

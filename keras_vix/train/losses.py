@@ -33,6 +33,11 @@ class SmoothedCrossentropy(keras.losses.Loss):
     With smoothing `s` and `c` classes it cannot fall below the entropy of the smoothed target: 0.5003 for `s = 0.1`, `c = 10`.
     The metric `ce` of a compiled model is the same without smoothing, so that models remain comparable.
 
+    >>> loss = keras_vix.train.SmoothedCrossentropy(label_smoothing=0.1)
+    >>> logits = np.log([[0.91] + [0.01] * 9])
+    >>> round(float(loss(np.array([0]), logits)), 4)
+    0.5003
+
     Args:
         label_smoothing: `s`, in [0, 1).
 
@@ -58,6 +63,10 @@ class SigmoidCrossentropy(keras.losses.Loss):
     """One yes-or-no question a class: the sum over classes of the binary cross-entropies of logits, in nats.
 
     It starts at `classes * ln 2` unless the head's bias starts far below 0.
+
+    >>> loss = keras_vix.train.SigmoidCrossentropy()
+    >>> round(float(loss(np.array([3, 7]), np.zeros((2, 10), "float32"))), 3)
+    6.931
 
     Source: Steiner et al. 2021, arXiv:2106.10270; Beyer et al. 2020, arXiv:2006.07159.
     """
@@ -86,6 +95,11 @@ class Accuracy(keras.metrics.MeanMetricWrapper):
     """Share of images whose largest logit is that of the label; of a mixed label its largest share counts.
 
     Unlike Keras' `"accuracy"` it may meet rows of shares in training and integers in validation.
+
+    >>> accuracy = keras_vix.train.Accuracy()
+    >>> accuracy.update_state(np.array([0, 1]), np.array([[2, 1], [2, 1]], "float32"))
+    >>> float(accuracy.result())
+    0.5
     """
 
     def __init__(self, name: str = "accuracy", dtype=None):
@@ -98,7 +112,13 @@ class Accuracy(keras.metrics.MeanMetricWrapper):
 
 @register
 class Crossentropy(keras.metrics.MeanMetricWrapper):
-    """Cross-entropy of logits without label smoothing, in nats, against integers or rows of shares."""
+    """Cross-entropy of logits without label smoothing, in nats, against integers or rows of shares.
+
+    >>> ce = keras_vix.train.Crossentropy()
+    >>> ce.update_state(np.array([3, 7]), np.zeros((2, 10), "float32"))
+    >>> round(float(ce.result()), 3)
+    2.303
+    """
 
     def __init__(self, name: str = "ce", dtype=None):
         super().__init__(surprise, name=name, dtype=dtype)

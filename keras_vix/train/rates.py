@@ -91,6 +91,12 @@ class LayerwiseAdamW(Layerwise, keras.optimizers.AdamW):
 
     Arguments, and what freezing means, are as in `Layerwise`; all others are those of `keras.optimizers.AdamW`.
 
+    >>> body, head = keras.Variable([1.0], name="body"), keras.Variable([1.0], name="head")
+    >>> optimizer = keras_vix.train.LayerwiseAdamW(0.1, rates={"body": 0.1})
+    >>> optimizer.apply([ops.ones(1), ops.ones(1)], [body, head])
+    >>> [round(ops.convert_to_numpy(weight).item(), 3) for weight in (body, head)]
+    [0.99, 0.9]
+
     Source: rates that fall with depth: Clark et al. 2020, arXiv:2003.10555, appendix; Bao et al. 2021, arXiv:2106.08254.
     """
 
@@ -117,6 +123,13 @@ def layer_rates(
     model: keras.Model, new=(), layer_decay: float = 1.0, new_rate: float = 1.0, old_rate: float | None = None
 ) -> tuple[dict[str, float], list[str]]:
     """A factor for every trainable weight by role, and the roles of the new ones among them.
+
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=2, num_heads=2)
+    >>> rates, new = keras_vix.train.layer_rates(model, "head/*", layer_decay=0.5, old_rate=1.0)
+    >>> new
+    ['head/logits/kernel', 'head/logits/bias']
+    >>> rates["head/logits/kernel"], rates["stage0_block1_mixer/mixer/query/kernel"], rates["position/table"]
+    (1.0, 0.5, 0.125)
 
     Args:
         model: of this package, or any other as long as `layer_decay` is 1.

@@ -18,6 +18,10 @@ STEADY = 1 / 3  # of a schedule's peak: what a rate that never falls can be
 class Recipe:
     """Everything about training that is not the model; dropping paths, `drop_path`, belongs to the model.
 
+    >>> recipe = keras_vix.train.Recipe(epochs=10, learning_rate=3e-4, schedule="cosine", warmup=0.1)
+    >>> recipe.optimizer, recipe.batch_size
+    ('adamw', 256)
+
     Args:
         epochs: passes over the training images.
         batch_size: images in a step.
@@ -154,6 +158,11 @@ def recipe(preset: str, dataset: str | Facts = "cifar10", profile: str = "defaul
 
     `recipe="deit"`, or another name in `SOURCES`, starts from that published recipe, whatever the preset; so does the reference
     profile of a family that has one. Its peak rate follows `batch_size` where the source has such a rule.
+
+    >>> keras_vix.train.recipe("vit", "digits", learning_rate=3e-4).schedule
+    'cosine'
+    >>> keras_vix.train.recipe("vit", recipe="deit", batch_size=256).learning_rate
+    0.00025
 
     Raises:
         TypeError, ValueError: for an unknown preset, profile or field, or a value out of range.

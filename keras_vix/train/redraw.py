@@ -16,6 +16,12 @@ class Redraw(keras.callbacks.Callback):
     run that is saved at the end of an epoch, loaded and continued draws the same projections at the same steps as one
     that never stopped.
 
+    >>> model = keras_vix.build("performer_softmax", dataset="digits", dim=16, depth=1, num_heads=2, m=8)
+    >>> redraw = keras_vix.callbacks.Redraw(every=1)
+    >>> history = model.fit(*keras_vix.data.load("digits", limit=64).train, batch_size=32, callbacks=[redraw], verbose=0)
+    >>> int(model.get_layer("stage0_block0_mixer").inner.kernel.draws.numpy())
+    1
+
     Args:
         every: number of training steps between draws, at least 1, or `"epoch"`. A new projection comes just before the
             next step, so the last step of a run, its validation and its file share one. Where several steps run in one

@@ -54,6 +54,12 @@ class Timing(keras.callbacks.Callback):
     counts and the steps of an epoch add up to its training time. The very first step traces and compiles; it is kept
     apart as `first_step_seconds`, and the first epoch is left out of every steady figure.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> timing = keras_vix.callbacks.Timing()
+    >>> history = model.fit(*keras_vix.data.load("digits", limit=64).train, batch_size=32, callbacks=[timing], verbose=0)
+    >>> len(timing.epochs), len(timing.steps)
+    (1, 2)
+
     Args:
         per_step: whether steps are timed. Keras then waits for the device after every step. With False there is no
             batch hook at all: Keras keeps handing work to the device ahead of time, and step figures are None.

@@ -36,6 +36,12 @@ class Watch(keras.callbacks.Callback):
     Each is warned of once, as a `TrainingWarning`, and kept in `watch.findings`, a list of sentences. Nothing runs in a step, so
     that it costs two passes over the weights.
 
+    >>> model = keras_vix.build("vit", dataset="digits", dim=16, depth=1, num_heads=2)
+    >>> watch = keras_vix.callbacks.Watch(warn=False)
+    >>> history = model.fit(np.full((8, 8, 8, 1), np.nan), np.arange(8), epochs=5, callbacks=[watch], verbose=0)
+    >>> len(history.epoch), watch.findings[0][:36]
+    (1, 'The loss was not a number in epoch 1')
+
     Args:
         stop: whether a loss that is not a number ends `fit`.
         warn: whether findings are warned of, or only kept.

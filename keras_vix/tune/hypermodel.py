@@ -36,6 +36,12 @@ def hypermodel(
 
     A tuner of your own ends its search after three failures in a row, unless `max_consecutive_failed_trials` is higher.
 
+    >>> import keras_tuner
+    >>> model = keras_vix.tune.hypermodel("vit", {"depth": [1, 2]}, dataset="digits", dim=16, num_heads=2)
+    >>> tuner = keras_tuner.RandomSearch(model, objective="val_accuracy", max_trials=2, directory="tuner")
+    >>> tuner.oracle.get_space().values
+    {'depth': 1}
+
     Args:
         preset: a name of `keras_vix.list_models()`.
         space: words of `keras_vix.build` (fields of model and recipe, options of the parts) and what each may be: a list of

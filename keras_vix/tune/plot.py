@@ -10,6 +10,13 @@ def plot(table: Any, x: str = "trial", ax: Any = None) -> Any:
     without a score stand as crosses on the lower edge. Bars are one standard error of an accuracy on so many validation images to
     each side: trials closer than that are equal. Nothing is shown or saved: `ax.figure.savefig("search.png", dpi=200)`.
 
+    >>> small = {"dim": 16, "depth": 1, "num_heads": 2, "m": 8, "epochs": 1}
+    >>> kernels = {"kernel": ["softmax", "nystrom"]}
+    >>> found = keras_vix.tune.search("vit", "digits", kernels, max_trials=1, directory="kernels", verbose=0, **small)
+    >>> ax = keras_vix.tune.plot(found.table)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('trial', 'validation accuracy')
+
     Args:
         table: of `keras_vix.tune.results`.
         x: `trial`, or a column of numbers: a word of the space, `parameters`, `multiply_adds`, `seconds`, ...

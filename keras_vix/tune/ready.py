@@ -26,6 +26,12 @@ def space(preset: str, *, dataset: str | Facts | None = None, profile: str = "de
     `m` is at most half of the tokens that attend to each other, where approximations with `m` features begin to need fewer
     multiply-adds. Sizes of several stages are tuples. Words that are fixed by `overrides` are left out.
 
+    >>> space = keras_vix.tune.space("vit", dataset="digits")
+    >>> sorted(space)
+    ['depth', 'dim', 'dropout', 'kernel', 'learning_rate', 'm', 'mlp_dim']
+    >>> space["kernel"], space["dim"]
+    (Choice(values=('softmax', 'performer', 'linformer', 'nystrom')), Choice(values=(64, 128, 192)))
+
     Args:
         preset, dataset, profile, overrides: as for `keras_vix.build`.
 

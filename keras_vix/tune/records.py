@@ -15,6 +15,9 @@ PLAIN = (str, int, float, bool, type(None))
 class Choice:
     """One of some values: words, numbers, True, False, None, or tuples of these, such as a width for each stage.
 
+    >>> keras_vix.tune.Choice(["softmax", "nystrom"])
+    Choice(values=('softmax', 'nystrom'))
+
     Args:
         values: at least one, none twice. The first is the default, where a tuner wants one.
     """
@@ -49,6 +52,9 @@ class Choice:
 class Int:
     """A whole number from `low` to `high`, both included.
 
+    >>> keras_vix.tune.Int(8, 64, step=2, log=True)
+    Int(low=8, high=64, step=2, log=True)
+
     Args:
         low, high: the ends.
         step: distance of the values from each other, with `log` the factor between them; None: every whole number.
@@ -80,6 +86,9 @@ class Int:
 @dataclass(frozen=True)
 class Float:
     """A number from `low` to `high`.
+
+    >>> keras_vix.tune.Float(1e-4, 1e-2, log=True)
+    Float(low=0.0001, high=0.01, step=None, log=True)
 
     Args:
         low, high: the ends.

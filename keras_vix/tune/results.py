@@ -24,6 +24,11 @@ COLUMNS = ("score", "best_epoch", "epochs", "seconds", "status", "reason", "para
 class Results:
     """A search's folder, read anew whenever it is asked.
 
+    >>> space, limits = {"dim": [32, 64]}, {"parameters": 1000}
+    >>> found = keras_vix.tune.search("vit", "digits", space, budget=limits, max_trials=1, directory="budget", verbose=0)
+    >>> keras_vix.tune.Results("budget").table["reason"].tolist()
+    ['Over the budget: 135,434 parameters of 1,000.']
+
     Args:
         directory: of the search, finished or not.
     """
@@ -71,6 +76,12 @@ def results(source: Any) -> Any:
     budget had measured.
     `table.attrs` holds the preset, the objective, its direction and what is fixed.
 
+    >>> space, limits = {"dim": [32, 64]}, {"parameters": 1000}
+    >>> found = keras_vix.tune.search("vit", "digits", space, budget=limits, max_trials=1, directory="budget", verbose=0)
+    >>> table = keras_vix.tune.results("budget")
+    >>> table[["dim", "status", "parameters"]].values.tolist()
+    [[32, 'infeasible', 135434]]
+
     Args:
         source: the folder of a search, a `Results`, or any tuner of Keras Tuner with a hypermodel of `keras_vix.tune.hypermodel`.
 
@@ -99,6 +110,12 @@ def results(source: Any) -> Any:
 
 def best(table: Any, rank: int = 1) -> dict[str, Any]:
     """What the best trial was, as words for `keras_vix.build(preset, **words)`: data set, what was fixed, what was drawn.
+
+    >>> small = {"dim": 16, "depth": 1, "num_heads": 2, "m": 8, "epochs": 1}
+    >>> kernels = {"kernel": ["softmax", "nystrom"]}
+    >>> found = keras_vix.tune.search("vit", "digits", kernels, max_trials=1, directory="kernels", verbose=0, **small)
+    >>> keras_vix.tune.best(found.table)
+    {'dataset': 'digits', 'dim': 16, 'depth': 1, 'num_heads': 2, 'seed': 0, 'epochs': 1, 'kernel': 'softmax'}
 
     Args:
         table: of `results`.

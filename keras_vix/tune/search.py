@@ -50,6 +50,12 @@ def search(
     failed trial ends nothing: it is a row of the table with its reason. With `KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP` and
     `KERASTUNER_ORACLE_PORT` set, the same call is the chief or a worker of a search in several processes that share the folder.
 
+    >>> small = {"dim": 16, "depth": 1, "num_heads": 2, "m": 8, "epochs": 1}
+    >>> kernels = {"kernel": ["softmax", "nystrom"]}
+    >>> found = keras_vix.tune.search("vit", "digits", kernels, max_trials=1, directory="kernels", verbose=0, **small)
+    >>> found.table[["kernel", "status"]].values.tolist()
+    [['softmax', 'done']]
+
     Args:
         preset: a name of `keras_vix.list_models()`.
         data: of `keras_vix.data.load`, or what it is to load.

@@ -144,6 +144,11 @@ def describe_sequence(preset: str, **overrides) -> Description:
 def list_models(pattern: str = "*", kind: str = "image") -> list[str]:
     """Names of the presets that match a shell-style pattern, such as `"*performer*"`, in the zoo's order.
 
+    >>> keras_vix.list_models("swin*")
+    ['swin_t', 'swin_s', 'swin_b', 'swin_l']
+    >>> keras_vix.list_models(kind="sequence")
+    ['transformer_base', 'transformer_big']
+
     Args:
         pattern: of the names.
         kind: `image`, from an image to its class, or `sequence`, from one sequence to another.
