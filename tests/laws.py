@@ -27,6 +27,14 @@ def as_model(layer, arrays, probe=False):
     return keras.Model(tensors if len(tensors) > 1 else tensors[0], layer(*seen))
 
 
+def takes_doubles(row):
+    """NumPy's numbers are float64 unless told otherwise; they give what the same numbers in float32 give."""
+    layer, arrays = row.make(), inputs(row)
+    once = run(layer, *arrays)
+    again = run(layer, *(x.astype("float64") for x in arrays))
+    np.testing.assert_allclose(again, once, atol=1e-4 * max(1.0, np.abs(once).max()))
+
+
 def weighting(shape):
     """Fixed random numbers, float32: a sum weighted by them has a gradient that looks at every entry."""
     return np.random.default_rng(9).standard_normal(shape).astype("float32")

@@ -30,7 +30,6 @@ NEEDS = {
     **{f"keras_vix.interpret.{word}": "matplotlib" for word in ("overlay", "plot_attention", "plot_maps")},
     **{f"keras_vix.tune.{word}": "keras_tuner" for word in ("Results", "best", "hypermodel", "plot", "results", "search")},
 }
-FAULTS = {"keras_vix.advise": ("jax", "torch")}  # backends on which it is known to fail: whoever mends it takes the line out
 
 
 def public():
@@ -64,19 +63,13 @@ PUBLIC = public()
 EXAMPLES = {name: found for name in PUBLIC if (found := examples(name))}
 
 
-def marks(name):
-    """A fault that is known must show."""
-    known = keras.config.backend() in FAULTS.get(name, ())
-    return [pytest.mark.xfail(reason="a known fault on this backend", strict=True)] if known else []
-
-
 @pytest.fixture(scope="module")
 def searches(tmp_path_factory):
     """One folder for all searches: what one example has searched the next takes up, and does not train again."""
     return tmp_path_factory.mktemp("searches")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, id=name, marks=marks(name)) for name in EXAMPLES])
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_gives_what_it_says(name, tmp_path, searches, monkeypatch):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])

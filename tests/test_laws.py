@@ -29,6 +29,11 @@ def test_shapes_and_finite(row):
 
 
 @rows(ROWS)
+def test_takes_doubles(row):
+    laws.takes_doubles(row)
+
+
+@rows(ROWS)
 def test_config_is_constructor(row):
     laws.config_is_constructor(row)
 

@@ -136,7 +136,7 @@ def on(device: str | None) -> Iterator[str]:
     wanted = known[0] if device is None else device
     if not isinstance(wanted, str) or (full := wanted.lower() if ":" in wanted else f"{wanted.lower()}:0") not in known:
         raise ValueError(f"`device` must be one of {', '.join(known)}. Received: device={device!r}.")
-    with keras.device(full):
+    with keras.device("cpu" if full == "cpu:0" else full):  # on torch weights on "cpu" would be copied to "cpu:0", and not learn
         yield full
 
 
@@ -203,7 +203,8 @@ class Racer:
         self.model.compile(optimizer=keras.optimizers.SGD(1e-3), loss="mse")
         numbers = np.random.default_rng(0).standard_normal((2, batch, *entry.shape[1:]), dtype="float32")
         self.x, self.y = (keras.ops.convert_to_tensor(one) for one in numbers)
-        self.run = forward(self.model)
+        # A pass of its own weights: on JAX a training step takes the buffers of the model's, which `forward` holds.
+        self.run = forward(keras.models.clone_model(self.model))
         self.error = None if shared else unit_error(self.blocks[0].inner, entry.shape[1])
         for _ in range(2):  # the first compiles
             self.step()

@@ -33,7 +33,7 @@ class _Weighted(Kernel):
     def _weights(self, q, k, mask, bias, tokens, first=0):
         """Weights in float32 of the queries from `first` on, of `tokens` in all."""
         q, k, keys = promote(q), promote(k), k.shape[-2]
-        scale = promote(ops.convert_to_tensor(self.scale))[:, None, None] if self.learned_scale else self.width**-0.5
+        scale = ops.cast(self.scale, q.dtype)[:, None, None] if self.learned_scale else self.width**-0.5
         s = self.before(outer(q * scale, k))
         s = s if bias is None else s + bias
         seen = None if mask is None else ops.expand_dims(mask, -2)
@@ -135,10 +135,10 @@ class TalkingHeads(_Weighted):
 
     def _mix(self, place: int, s):
         shape, (tokens, keys) = ops.shape(s), s.shape[-2:]
-        mixing = ops.transpose(promote(ops.convert_to_tensor(self.mixings[place])))
+        mixing = ops.transpose(ops.cast(self.mixings[place], s.dtype))
         flat = ops.reshape(s, (*shape[:-3], self.heads, tokens * keys))
         mixed = ops.reshape(ops.matmul(mixing, flat), shape)
-        return mixed + promote(ops.convert_to_tensor(self.biases[place]))[:, None, None] if self.mix_bias else mixed
+        return mixed + ops.cast(self.biases[place], s.dtype)[:, None, None] if self.mix_bias else mixed
 
     def multiply_adds(self, q_shape, k_shape, v_shape):
         mixings = 2 * self.heads * math.prod(q_shape[:-1]) * k_shape[-2]

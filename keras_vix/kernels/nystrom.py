@@ -179,7 +179,7 @@ def convolve(v, taps):
     """
     shape, (heads, n, width) = ops.shape(v), v.shape[-3:]
     v = ops.transpose(ops.reshape(v, (-1, heads, n, width)), (0, 3, 2, 1))
-    out = ops.depthwise_conv(v, taps[None, :, :, None], padding="same", data_format="channels_last")
+    out = ops.depthwise_conv(v, ops.cast(taps[None, :, :, None], v.dtype), padding="same", data_format="channels_last")
     return ops.reshape(ops.transpose(out, (0, 3, 2, 1)), shape)
 
 

@@ -110,7 +110,7 @@ class Performer(Kernel):
 
     def call(self, q, k, v, mask=None):
         phi_q, phi_k = self.phi(promote(q), promote(k), mask)
-        out = maps.linear_attention(phi_q, phi_k, promote(v), mask, self._epsilon())
+        out = maps.linear_attention(phi_q, phi_k, promote(v, phi_k), mask, self._epsilon())
         return self.drop(ops.cast(out, self.compute_dtype))
 
     def factors(self, q, k, mask=None, rows=slice(None)):

@@ -40,7 +40,7 @@ class BinarySign(Layer):
         self.built = True
 
     def call(self, x):
-        return ops.cast(binary.sign(promote(x) + self.bias), self.compute_dtype)
+        return ops.cast(binary.sign(promote(x, self.bias) + self.bias), self.compute_dtype)
 
     def compute_output_shape(self, x_shape):
         return x_shape
@@ -71,7 +71,7 @@ class RPReLU(Layer):
         self.built = True
 
     def call(self, x):
-        x = promote(x) - self.bias_before
+        x = promote(x, self.slope) - self.bias_before
         return ops.cast(ops.where(x > 0.0, x, x * self.slope) + self.bias_after, self.compute_dtype)
 
     def compute_output_shape(self, x_shape):
@@ -99,7 +99,7 @@ class Affine(Layer):
         self.built = True
 
     def call(self, x):
-        return ops.cast(promote(x) * self.gamma + self.beta, self.compute_dtype)
+        return ops.cast(promote(x, self.gamma) * self.gamma + self.beta, self.compute_dtype)
 
     def compute_output_shape(self, x_shape):
         return x_shape

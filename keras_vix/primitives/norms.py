@@ -34,7 +34,7 @@ class ChannelNorm(Layer):
         self.built = True
 
     def call(self, x):
-        x = promote(x)
+        x = promote(x, self.gamma)
         rest = x - ops.mean(x, axis=-1, keepdims=True)
         square = ops.mean(ops.square(rest), axis=-1, keepdims=True)
         # the root of 0 has no gradient; where all channels are equal the quotient is 0 all the same

@@ -141,7 +141,7 @@ def test_a_mask_goes_with_it(chunk):
     x, seen = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
     found = []
     for on in (False, True):
-        mixer = Attention(2, Softmax(chunk=chunk), name="mixer")
+        mixer = Attention(2, kernel=Softmax(chunk=chunk), name="mixer")
         model = keras.Model((x, seen), Residual(mixer, remat=on)(x, memory_mask=seen))
         model.set_weights([np.random.default_rng(i).standard_normal(w.shape) * 0.2 for i, w in enumerate(model.weights)])
         model.compile(keras.optimizers.SGD(0.05), "mse")
