@@ -30,6 +30,14 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if "![" in page.read_text()], ids=lambda p: str(p.relative_to(ROOT)))
+def test_under_every_picture_stands_what_made_it(page):
+    below = re.findall(r"^!\[[^\]]+\]\([^)]+\)\n\n((?:.+\n)+)", page.read_text(), re.M)
+    assert len(below) == page.read_text().count("![")
+    made = re.compile(r"`(make|python|keras-vix) [\w ./-]+`|`plot_attention\(|`found\.plot\(\)`|```sh\n(make|python|keras-vix) ")
+    assert not [text for text in below if not made.search(text)]
+
+
 @pytest.mark.parametrize(
     "name, words",
     [
