@@ -5,6 +5,7 @@
 # make test-backends  laws, kernels, mixers, ops, parts and the docstrings' examples under TensorFlow, JAX and torch
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
+# make test-wheel     installs the wheel and two extras alone, and runs examples/tune_and_export.py outside the checkout
 # make docs           builds the pages with Sphinx into build/docs; a warning is an error
 # make notebooks      runs examples/notebooks and writes what they show into docs/notebooks
 # make test-notebooks runs examples/notebooks, and nothing more
@@ -21,7 +22,7 @@ ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/par
 	tests/interpret/test_factors.py tests/interpret/test_parts.py tests/test_doctests.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers docs notebooks test test-notebooks test-faults test-slow test-backends test-parity lint clean
+.PHONY: benchmark bench-peers docs notebooks test test-notebooks test-wheel test-faults test-slow test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -48,6 +49,13 @@ test-backends: .venv/installed-test .venv-torch/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
 	KERAS_BACKEND=torch $(TORCH)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
+
+test-wheel: .venv/bin/python
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
+	$(PYTHON) -m venv build/wheel/env
+	build/wheel/env/bin/python -m pip install -q -c constraints.txt "$$(ls build/wheel/*.whl)[litert,onnx]"
+	cd build/wheel && env/bin/python ../../examples/tune_and_export.py
 
 test-parity: .venv-torch/installed
 	$(TORCH)/python -m pip install -q --retries 1 -c constraints.txt transformers safetensors huggingface_hub pyyaml pillow

@@ -38,11 +38,11 @@ def small(name, dataset="digits"):
     return {"depth": shallow(name, dataset), **light(name, dataset)}
 
 
-def twins(dataset="digits"):
-    """All presets, those that are one model in inference at their small size together."""
+def twins(dataset="digits", training=False):
+    """All presets, those that are one model at their small size together: in inference, or in training too."""
     found = {}
     for name in PRESETS:
         config = configure(name, dataset=dataset, **small(name, dataset))
-        training = {"dropout": 0.0, "attention_dropout": None, "drop_path": 0.0, "drop_path_growth": "linear"}
-        found.setdefault(repr(dataclasses.replace(config, **training)), []).append(name)
+        drops = {"dropout": 0.0, "attention_dropout": None, "drop_path": 0.0, "drop_path_growth": "linear"}
+        found.setdefault(repr(config if training else dataclasses.replace(config, **drops)), []).append(name)
     return list(found.values())

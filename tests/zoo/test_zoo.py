@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from keras_vix.kernels import Kernel, Softmax
 from keras_vix.zoo import PRESETS, assemble, configure
 from keras_vix.zoo.config import AXES, fields
 
-from ..presets import SAMPLE, light, shallow
+from ..presets import SAMPLE, light, shallow, twins
 
 REFERENCE = {"profile": "reference"}
 # softmax ignores what all keys share, a normalisation what all inputs share
@@ -127,7 +128,7 @@ def test_every_preset_fits_every_dataset(name, dataset):
     if name not in SAMPLE and dataset != "digits":
         return
     model = keras_vix.build(name, dataset=dataset, **{"depth": shallow(name, dataset), **light(name, dataset)})
-    out = model.predict(np.zeros((2, *found.input_shape), "uint8"), verbose=0)
+    out = np.asarray(keras.ops.convert_to_numpy(model(np.zeros((2, *found.input_shape), "uint8"), training=False)))
     assert out.shape == (2, found.classes) and np.isfinite(out).all() and out.dtype == np.float32
 
 
@@ -140,8 +141,10 @@ def test_shifted_patches_and_locality_go_with_any_preset(name):
     assert out.shape == (2, 10) and np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_trains_saves_and_loads(name, tmp_path):
+@pytest.mark.parametrize("names", twins(training=True), ids=lambda names: names[0])
+def test_every_preset_trains_saves_and_loads(names, tmp_path):
+    """Those that are one model at this size once."""
+    name = names[0]
     keras_vix_data = keras_vix.data.load("digits", limit=100)
     model = keras_vix.build(name, dataset="digits", **{"depth": shallow(name, "digits"), **light(name)})
     before = [np.array(w) for w in model.trainable_weights]
@@ -154,6 +157,10 @@ def test_every_preset_trains_saves_and_loads(name, tmp_path):
     again = keras_vix.load(tmp_path / "model.keras")
     x = keras_vix_data.test.x[:8]
     assert np.array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
+
+
+def test_every_preset_has_its_turn():
+    assert sorted(itertools.chain(*twins(training=True))) == sorted(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
