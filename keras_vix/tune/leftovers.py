@@ -35,6 +35,8 @@ def graphs_released() -> Iterator[None]:
     which so keeps the whole graph for good, 10 to 20 MiB a model. Entries made inside are taken out at the end. What was traced
     inside can still be called, and a model trained on; but a gradient of such a function cannot be taken, unless it is traced
     anew.
+
+    Source: tensorflow/tensorflow, issues 27492, 80895 and 97697.
     """
     before = set(gradients())
     try:
