@@ -17,7 +17,7 @@ MIXERS = {
     "conv_attention": {},
     "levit": {},
     "window": {"window": 3, "shift": 1},
-    "window_1d": {"window": 5, "shift": 2},
+    "window_1d": {"window": 5, "shift": 2, "wrap_rows": True},
     "atrous": {"window": 2, "rates": (1, 2)},
     "fourier": {},
     "token_mlp": {},
