@@ -48,7 +48,9 @@ def test_after_sigkill_in_a_trial_the_search_is_completed(tmp_path):
 
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
-def test_ctrl_c_ends_the_command_with_130(tmp_path):
+def test_ctrl_c_ends_the_command_with_130(tmp_path, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     folder = tmp_path / "run"
     sizes = [word for key, value in MODEL.items() for word in ("--set", f"{key}={value}")]
     command = [sys.executable, "-m", "keras_vix", "tune", "linformer", "--space", "m=1,2,3,4", "--epochs", "500", *sizes]
