@@ -57,13 +57,23 @@ def plain(app, what, name, obj, options, lines):
     lines[:] = "\n\n".join(parts).splitlines()
 
 
+def called(app, what, name, obj, options, signature, answer):
+    """What a class is called with; Keras wraps its layers, so that only `*args, **kwargs` would be seen."""
+    if what == "class" and "__init__" in vars(obj) and signature == "(*args, **kwargs)":
+        first, *others = inspect.signature(obj.__init__).parameters.values()
+        shown = [one.replace(annotation=one.empty) for one in others]
+        return str(inspect.Signature(shown)), answer
+
+
 def with_notebooks(app, exception):
-    """The pages of the notebooks are HTML already: they are copied to where `docs/notebooks.md` has them."""
+    """The notebooks' pages are HTML already, and are copied to where `docs/notebooks.md` has them; the folder leads to the first page."""
     if exception is None:
+        (Path(app.outdir) / "index.html").write_text('<meta http-equiv="refresh" content="0; url=docs/index.html">\n')
         shutil.copytree(HERE / "notebooks", Path(app.outdir) / "docs/notebooks", dirs_exist_ok=True)
 
 
 def setup(app):
     """Docstrings go through `plain` before anything else sees them."""
     app.connect("autodoc-process-docstring", plain, priority=100)
+    app.connect("autodoc-process-signature", called)
     app.connect("build-finished", with_notebooks)
