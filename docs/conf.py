@@ -66,7 +66,7 @@ def called(app, what, name, obj, options, signature, answer):
 
 
 def with_notebooks(app, exception):
-    """Pages of notebooks are HTML already: copied to where `docs/notebooks.md` has them. The folder itself leads to the first page."""
+    """Pages of notebooks are HTML already: copied to where `docs/notebooks.md` has them. The folder leads to the first page."""
     if exception is None:
         (Path(app.outdir) / "index.html").write_text('<meta http-equiv="refresh" content="0; url=docs/index.html">\n')
         shutil.copytree(HERE / "notebooks", Path(app.outdir) / "docs/notebooks", dirs_exist_ok=True)
