@@ -6,6 +6,7 @@ from keras import ops
 from .. import checks
 from ..base import Layer, register
 from ..ops import grids
+from ..ops.shifts import turn
 
 
 @register
@@ -75,12 +76,12 @@ class ShiftedWindow(Layer):
         if self.padded != self.grid:
             x = grids.pad_grid(x, self.padding)
         if self.roll and any(self.shift):
-            x = ops.roll(x, [-s for s in self.shift], axis=(1, 2))
+            x = turn(x, *(-s for s in self.shift))
         return grids.to_windows(x, self.padded, self.window, num_heads, self.rate)
 
     def reverse(self, x):
         """`(batch, windows, num_heads, window tokens, width)`, or without heads, back to `(batch, rows, columns, dim)`."""
         x = grids.from_windows(x if len(x.shape) == 5 else ops.expand_dims(x, 2), self.padded, self.window, self.rate)
         if self.roll and any(self.shift):
-            x = ops.roll(x, list(self.shift), axis=(1, 2))
+            x = turn(x, *self.shift)
         return grids.crop_grid(x, self.padding) if self.padded != self.grid else x

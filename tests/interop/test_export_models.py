@@ -29,6 +29,15 @@ def test_representatives_have_every_part():
 
 
 @here
+def test_shifted_windows_in_litert(tmp_path):
+    """Every second block is shifted: the models of one block have none."""
+    sizes = {"patch": 2, "window": 2, "shift": 1, "dim": (8,), "depth": (2,), "num_heads": (1,), "mlp_dim": (8,)}
+    model = keras_vix.build("swin_t", dataset="digits", compile=False, **sizes)
+    assert any(getattr(layer, "shift", 0) for layer in model._flatten_layers())
+    assert keras_vix.export(model, tmp_path / "model.tflite").difference <= 1e-4
+
+
+@here
 @pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_every_part_in_litert(name, tmp_path):
     model = keras_vix.build(name, dataset="digits", compile=False, **small(name))

@@ -6,6 +6,13 @@ from keras import ops
 
 from keras_vix.layers import ShiftedWindow
 from keras_vix.ops import grids
+from keras_vix.ops.shifts import turn
+
+
+@pytest.mark.parametrize("rows, columns", [(0, 0), (1, 0), (0, -2), (-3, 2), (4, 5), (7, -8)])
+def test_a_turned_map_is_a_rolled_one(rows, columns):
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 3)).astype("float32")
+    assert np.array_equal(ops.convert_to_numpy(turn(x, rows, columns)), np.roll(x, (rows, columns), axis=(1, 2)))
 
 
 @pytest.mark.parametrize("grid, window, heads", [((4, 4), (2, 2), 1), ((6, 4), (3, 2), 2), ((1, 8), (1, 4), 2)])
