@@ -48,6 +48,21 @@ def test_weights_move(row):
     laws.weights_move(row)
 
 
+@rows([next(row for row in ROWS if row.axis == axis and row.name.split("/")[0] == name) for axis in ("kernel", "mixer") for name in AXES[axis]])
+def test_float16_moves_weights(row):
+    laws.float16_moves_weights(row)
+
+
+@rows(ROWS, lambda row: not row.claim("jumps"))
+def test_gradient_is_the_slope(row):
+    laws.gradient_is_the_slope(row)
+
+
+@rows(ROWS)
+def test_no_number_shows(row):
+    laws.no_number_shows(row)
+
+
 @rows(ROWS)
 def test_keeps_its_precision(row, tmp_path):
     laws.keeps_its_precision(row, tmp_path)

@@ -17,11 +17,12 @@ def fused_attention(q, k, v, mask=None, causal: bool = False):
     it serves every device and type, on JAX 16-bit inputs on a GPU. The routines keep running sums in float32; on a CPU the
     inputs are promoted first. Torch's gradient computes the weights again from the scores' log-sum, which float32 rounds by
     whole units where scores are of 1e8: scores beyond `LARGEST` are scaled back to it there, or that gradient would overflow.
+    A query that is not a number gives 0 there for some numbers of keys; it is made to show again.
     """
     backend = keras.config.backend()
     if backend == "torch":
         q, k, v = (x if x.is_cuda else promote(x) for x in (q, k, v))
-        return _routine(bounded(q, k), k, v, mask, causal)
+        return _routine(bounded(q, k), k, v, mask, causal) + ops.sum(0.0 * q, axis=-1, keepdims=True)
     if backend == "jax" and keras.backend.standardize_dtype(q.dtype) in ("float16", "bfloat16"):
         try:
             return _routine(q, k, v, mask, causal, flash_attention=True)

@@ -49,13 +49,13 @@ def forward_is_close(name, policy):
 def trains_and_is_saved(name, policy, folder):
     model = made(name, policy)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    history = model.fit(X[:24], Y[:24], batch_size=8, verbose=0).history
+    history = model.fit(X[:24], Y[:24], batch_size=8, epochs=3, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert all(weight.dtype == "float32" for weight in model.trainable_weights)
     moved = {w.path: not np.array_equal(keras.ops.convert_to_numpy(w), old) for w, old in zip(model.trainable_weights, before)}
     assert [path for path, yes in moved.items() if not yes and not path.endswith(IDLE)] == []
-    if policy == "mixed_float16":
-        assert float(model.optimizer.dynamic_scale) >= 1 and int(model.optimizer.inner_optimizer.iterations) >= 1
+    if policy == "mixed_float16":  # of nine steps some are skipped while the scale of the loss, 2**15 at first, comes down
+        assert float(model.optimizer.dynamic_scale) >= 2**8 and int(model.optimizer.inner_optimizer.iterations) >= 3
     model.save(folder / "mixed.keras")
     keras.config.set_dtype_policy("float32")
     again = keras_vix.load(folder / "mixed.keras")
