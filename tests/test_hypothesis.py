@@ -1,24 +1,29 @@
 """Random sizes, options, precisions and masks: the right shape, finite outputs and finite gradients.
 
-`KERAS_VIX_EXAMPLES=5000 pytest tests/test_hypothesis.py` looks further, and at other examples each time.
+`make test-slow` looks further, at 5,000 examples of each: `KERAS_VIX_EXAMPLES=5000 pytest tests/test_hypothesis.py`, others each time.
 """
 
-import functools
+import inspect
 import os
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_vix.kernels import Linformer, Nystrom, Performer, Softmax
-from keras_vix.layers import Attention, LocalAttention1D, LocalWindowAttention2D, RotaryEmbedding
+from keras_vix.kernels import KERNELS, LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
+from keras_vix.layers import (
+    AtrousAttention, Attention, BinaryAttention, ConvAttention, FourierMixing, LeViTAttention, LocalAttention1D, LocalWindowAttention2D,
+    RotaryEmbedding, TokenMLP,
+)  # fmt: skip
+from keras_vix.mixers import MIXERS
 
 from .laws import differentiate
 
 EXAMPLES = int(os.environ.get("KERAS_VIX_EXAMPLES", "0"))
 looked_at = settings(
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 200,
     derandomize=not EXAMPLES,
     deadline=None,
     database=None,
@@ -27,8 +32,6 @@ looked_at = settings(
 
 POLICIES = st.sampled_from(["float32", "mixed_float16", "mixed_bfloat16"])
 SCALES = st.sampled_from([0.0, 1e-4, 1.0, 10.0, 100.0])
-SIZES = {"heads": st.integers(1, 3), "tokens": st.integers(1, 40), "width": st.integers(1, 9), "m": st.integers(1, 16)}
-COMMON = {"policy": POLICIES, "scale": SCALES, "seed": st.integers(0, 2**16), **SIZES}
 
 
 def numbers(seed, *shapes):
@@ -44,9 +47,55 @@ def holds(layer, arrays, **masks):
     return found[0]
 
 
-def kernel_holds(kernel, heads, tokens, width, scale, seed, masked, keys=None):
-    """A kernel with `keys` keys, some of them masked, and in the second sample all."""
-    keys = keys or tokens
+# A kernel from `draw`, for so many queries and keys; `alike` says that it wants as many of both.
+def performer(draw, tokens, keys, **common):
+    features = draw(st.sampled_from(["positive", "hyperbolic", "relu", "exp", "elu"]))
+    deterministic = features not in ("positive", "hyperbolic") and draw(st.booleans())
+    m = None if deterministic else draw(st.integers(1, 16))
+    stabiliser = draw(st.sampled_from(["exact", "full", "paper"]))
+    return Performer(m, features, draw(st.sampled_from(["orthogonal", "iid"])), stabiliser=stabiliser, seed=draw(st.integers(0, 99)), **common)
+
+
+def softmax(draw, tokens, keys, **common):
+    return Softmax(chunk=draw(st.sampled_from([None, 1, 5])), **common)
+
+
+def linformer(draw, tokens, keys, **common):
+    return Linformer(draw(st.integers(1, keys)), draw(st.sampled_from(["none", "head", "kv"])), **common)
+
+
+def nystrom(draw, tokens, keys, **common):
+    iterations = draw(st.integers(1, 20))
+    return Nystrom(draw(st.integers(1, tokens)), iterations, draw(st.sampled_from([None, 1, 3])), **common)
+
+
+def lsa(draw, tokens, keys, **common):
+    return LSA(diagonal=draw(st.booleans()), learned_scale=draw(st.booleans()), **common)
+
+
+def talking_heads(draw, tokens, keys, **common):
+    return TalkingHeads(mix_std=draw(st.sampled_from([0.02, 0.5])), mix_bias=draw(st.booleans()), learned_scale=draw(st.booleans()), **common)
+
+
+DRAWN = {
+    "softmax": softmax, "performer": performer, "linformer": linformer, "nystrom": nystrom, "lsa": lsa, "talking_heads": talking_heads,
+}  # fmt: skip
+ALIKE = ("nystrom", "lsa")  # as many queries as keys
+KERNEL = {"heads": st.integers(1, 3), "tokens": st.integers(1, 40), "keys": st.integers(1, 40), "width": st.integers(1, 9), "masked": st.booleans()}
+COMMON = {"policy": POLICIES, "scale": SCALES, "seed": st.integers(0, 2**16)}
+
+
+def test_every_kernel_and_mixer_is_drawn():
+    assert set(DRAWN) == set(KERNELS) and set(MIXED) == set(MIXERS)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@looked_at
+@given(data=st.data(), **KERNEL, **COMMON)
+def test_kernel(name, data, heads, tokens, keys, width, masked, policy, scale, seed):
+    """Some of the keys masked, and in the second sample all."""
+    keys = tokens if name in ALIKE else keys
+    kernel = DRAWN[name](data.draw, tokens, keys, dtype=policy)
     q, k, v = numbers(seed, (2, heads, tokens, width), (2, heads, keys, width), (2, heads, keys, width))
     mask = np.random.default_rng(seed).random((2, 1, keys)) < 0.7
     mask[1] = False
@@ -57,63 +106,69 @@ def kernel_holds(kernel, heads, tokens, width, scale, seed, masked, keys=None):
         assert not out[1].any()
 
 
+def some_kernel(draw, tokens, policy):
+    """A kernel for a mixer, or `None` for the mixer's own."""
+    name = draw(st.sampled_from([None, "performer", "linformer", "nystrom", "softmax"]))
+    return name and DRAWN[name](draw, tokens, tokens, dtype=policy)
+
+
+# A mixer from `draw`, for a grid of `rows` by `columns` and heads of `width`.
+def attention(draw, heads, rows, columns, width, policy):
+    turn = RotaryEmbedding(dtype=policy) if width % 2 == 0 and draw(st.booleans()) else None
+    return Attention(heads, kernel=some_kernel(draw, rows * columns, policy), rope=turn, dtype=policy)
+
+
+def levit(draw, heads, rows, columns, width, policy):
+    return LeViTAttention(heads, kernel=some_kernel(draw, rows * columns, policy), dtype=policy)
+
+
+def binary_attention(draw, heads, rows, columns, width, policy):
+    return BinaryAttention(heads, step_start=draw(st.sampled_from([0.05, 0.2, 0.9])), dtype=policy)
+
+
+def conv_attention(draw, heads, rows, columns, width, policy):
+    return ConvAttention(heads, grid=(rows, columns), kv_stride=draw(st.integers(1, 2)), dtype=policy)
+
+
+def window(draw, heads, rows, columns, width, policy):
+    side = draw(st.integers(1, min(rows, columns)))
+    kernel = draw(st.sampled_from([None, Performer(draw(st.integers(1, 16)), dtype=policy)]))
+    return LocalWindowAttention2D(heads, grid=(rows, columns), window=side, shift=draw(st.integers(0, side - 1)), kernel=kernel, dtype=policy)
+
+
+def window_1d(draw, heads, rows, columns, width, policy):
+    side = draw(st.integers(1, columns))
+    return LocalAttention1D(heads, grid=(rows, columns), window=side, shift=draw(st.integers(0, side - 1)), dtype=policy)
+
+
+def atrous(draw, heads, rows, columns, width, policy):
+    side = draw(st.integers(1, min(rows, columns)))
+    bias = draw(st.booleans())
+    return AtrousAttention(heads, grid=(rows, columns), window=side, rates=(1,), relative_bias=bias, dtype=policy)
+
+
+def fourier(draw, heads, rows, columns, width, policy):
+    return FourierMixing(draw(st.sampled_from(["fft", "products"])), dtype=policy)
+
+
+def token_mlp(draw, heads, rows, columns, width, policy):
+    return TokenMLP(draw(st.integers(1, 12)), dtype=policy)
+
+
+MIXED = {
+    "attention": attention, "levit": levit, "binary_attention": binary_attention, "conv_attention": conv_attention, "window": window,
+    "window_1d": window_1d, "atrous": atrous, "fourier": fourier, "token_mlp": token_mlp,
+}  # fmt: skip
+MIXER = {"heads": st.integers(1, 3), "rows": st.integers(1, 7), "columns": st.integers(1, 7), "width": st.integers(1, 9), "masked": st.booleans()}
+
+
+@pytest.mark.parametrize("name", MIXED)
 @looked_at
-@given(
-    features=st.sampled_from(["positive", "hyperbolic", "relu", "exp", "elu"]),
-    stabiliser=st.sampled_from(["exact", "full", "paper"]),
-    projection=st.sampled_from(["orthogonal", "iid"]),
-    deterministic=st.booleans(), keys=st.integers(1, 40), masked=st.booleans(), **COMMON,
-)  # fmt: skip
-def test_performer(
-    features, stabiliser, projection, deterministic, keys, masked, m, policy, heads, tokens, width, scale, seed
-):
-    m = None if deterministic and features not in ("positive", "hyperbolic") else m
-    kernel = Performer(m, features, projection, stabiliser=stabiliser, seed=seed, dtype=policy)
-    kernel_holds(kernel, heads, tokens, width, scale, seed, masked, keys)
-
-
-@looked_at
-@given(keys=st.integers(1, 40), masked=st.booleans(), **COMMON)
-def test_softmax(keys, masked, m, policy, heads, tokens, width, scale, seed):
-    kernel_holds(Softmax(dtype=policy), heads, tokens, width, scale, seed, masked, keys)
-
-
-@looked_at
-@given(share=st.sampled_from(["none", "head", "kv"]), keys=st.integers(1, 40), masked=st.booleans(), **COMMON)
-def test_linformer(share, keys, masked, m, policy, heads, tokens, width, scale, seed):
-    kernel = Linformer(min(m, keys), share, dtype=policy)
-    kernel_holds(kernel, heads, tokens, width, scale, seed, masked, keys)
-
-
-@looked_at
-@given(convolution=st.sampled_from([None, 1, 3]), iterations=st.integers(1, 20), masked=st.booleans(), **COMMON)
-def test_nystrom(convolution, iterations, masked, m, policy, heads, tokens, width, scale, seed):
-    kernel = Nystrom(min(m, tokens), iterations, convolution, dtype=policy)
-    kernel_holds(kernel, heads, tokens, width, scale, seed, masked)
-
-
-@looked_at
-@given(data=st.data(), rows=st.integers(1, 7), columns=st.integers(1, 7), one_dimensional=st.booleans(), **COMMON)
-def test_windows(data, rows, columns, one_dimensional, m, policy, heads, tokens, width, scale, seed):
-    kernel = data.draw(st.sampled_from([None, Performer(m, seed=seed, dtype=policy)]), "kernel")
-    window = data.draw(st.integers(1, columns if one_dimensional else min(rows, columns)), "window")
-    shift = data.draw(st.integers(0, window - 1), "shift")
-    make = LocalAttention1D if one_dimensional else LocalWindowAttention2D
-    layer = make(heads, grid=(rows, columns), window=window, shift=shift, kernel=kernel, dtype=policy)
+@given(data=st.data(), **MIXER, **COMMON)
+def test_mixer(name, data, heads, rows, columns, width, masked, policy, scale, seed):
+    layer = MIXED[name](data.draw, heads, rows, columns, width, policy)
     x = scale * numbers(seed, (2, rows * columns, heads * width))[0]
     layer.build(x.shape)
-    holds(layer, [x])
-
-
-@looked_at
-@given(rope=st.booleans(), masked=st.booleans(), kind=st.integers(0, 3), **COMMON)
-def test_attention(rope, masked, kind, m, policy, heads, tokens, width, scale, seed):
-    m = min(m, tokens)
-    make = [Softmax, functools.partial(Performer, m), functools.partial(Linformer, m), functools.partial(Nystrom, m)]
-    kernel = make[kind](dtype=policy)
-    turn = RotaryEmbedding(dtype=policy) if rope and width % 2 == 0 else None
-    layer = Attention(heads, kernel=kernel, rope=turn, dtype=policy)
-    x = scale * numbers(seed, (2, tokens, heads * width))[0]
-    layer.build(x.shape)
-    mask = np.random.default_rng(seed).random((2, tokens)) < 0.7
+    mask = np.random.default_rng(seed).random((2, rows * columns)) < 0.7
+    masked = masked and "mask" in inspect.signature(layer.call).parameters and getattr(layer, "kv_stride", 1) == 1
     holds(layer, [x], **({"mask": keras.ops.convert_to_tensor(mask)} if masked else {}))
