@@ -364,6 +364,19 @@ def samples_are_independent(row):
         assert np.abs(run(layer, *mates)[0] - alone).max() <= 1e-5 * max(1.0, np.abs(alone).max()), change
 
 
+def stays_sharp(row, softmax):
+    """Queries and keys of deviations 0.5 to 3: the output is at least 0.3 times as far from the mean of the values as exact attention's.
+
+    The published stabiliser of random features gives the mean itself from a deviation of 2 on.
+    """
+    for deviation in (0.5, 1.0, 2.0, 3.0):
+        q, k, v = np.random.default_rng(0).standard_normal((3, 4, 2, 64, 16)).astype("float32")
+        q, k, mean = deviation * q, deviation * k, v.mean(axis=-2, keepdims=True)
+        layer = row.make(**{"m": 32} if row.options.get("m") else {})
+        far, exact = (np.linalg.norm(run(kernel, q, k, v) - mean) for kernel in (layer, softmax))
+        assert far >= 0.3 * exact, deviation
+
+
 def no_number_shows(row):
     """NaN in the first and last entry of sample 0 shows in what comes of it, and nowhere else; so with infinities, and tiny numbers are numbers."""
     arrays, layer = inputs(row), row.make()

@@ -63,7 +63,7 @@ class Row:
     `name` is `registry name` or `registry name/variant`. Claims: `permutes` (equivariant to a permutation of the tokens),
     `exact` (a convex combination of the values: constant values give that constant), `masks` (takes a key mask), `cross` (queries
     and keys may differ in number), `values` (value bias alone gives a constant), `placed` (equal tokens differ by their place), `batch` (training looks at the whole batch, as a batch
-    normalisation does), `jumps` (the output or its slope does, so that differences do not show the gradient), `pools` (takes maxima of
+    normalisation does), `sharp` (stands for exact attention, which large scores make sharp), `jumps` (the output or its slope does, so that differences do not show the gradient), `pools` (takes maxima of
     raw values), `exact_at` (options with which it equals exact attention). `scale` is that of the inputs.
     """
 
@@ -90,33 +90,33 @@ class Row:
 
 
 KERNEL_ROWS = [
-    Row("kernel", "softmax", Softmax, {}, QKV, "permutes exact masks cross"),
-    Row("kernel", "softmax/chunk", Softmax, {"chunk": 5}, QKV, "permutes exact masks cross"),
+    Row("kernel", "softmax", Softmax, {}, QKV, "permutes exact masks cross sharp"),
+    Row("kernel", "softmax/chunk", Softmax, {"chunk": 5}, QKV, "permutes exact masks cross sharp"),
     Row("kernel", "softmax/causal", Softmax, {"causal": True}, QKV, "exact masks cross"),
     Row("kernel", "softmax/causal-chunk", Softmax, {"causal": True, "chunk": 5}, QKV, "exact masks cross"),
-    Row("kernel", "performer/positive", Performer, {"m": 8, "seed": 1}, QKV, "permutes exact masks cross"),
-    Row("kernel", "performer/full", Performer, {"m": 8, "seed": 1, "stabiliser": "full"}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/positive", Performer, {"m": 8, "seed": 1}, QKV, "permutes exact masks cross sharp"),
+    Row("kernel", "performer/full", Performer, {"m": 8, "seed": 1, "stabiliser": "full"}, QKV, "permutes exact masks cross sharp"),
     Row("kernel", "performer/paper", Performer, {"m": 8, "seed": 1, "stabiliser": "paper"}, QKV, "permutes exact masks cross"),
-    Row("kernel", "performer/iid", Performer, {"m": 8, "seed": 1, "projection": "iid"}, QKV, "permutes exact masks cross"),
-    Row("kernel", "performer/sqrt", Performer, {"m": 8, "seed": 1, "length": "sqrt"}, QKV, "permutes exact masks cross"),
-    Row("kernel", "performer/hyperbolic", Performer, {"m": 8, "features": "hyperbolic", "seed": 1}, QKV, "permutes exact masks cross"),
+    Row("kernel", "performer/iid", Performer, {"m": 8, "seed": 1, "projection": "iid"}, QKV, "permutes exact masks cross sharp"),
+    Row("kernel", "performer/sqrt", Performer, {"m": 8, "seed": 1, "length": "sqrt"}, QKV, "permutes exact masks cross sharp"),
+    Row("kernel", "performer/hyperbolic", Performer, {"m": 8, "features": "hyperbolic", "seed": 1}, QKV, "permutes exact masks cross sharp"),
     Row("kernel", "performer/relu", Performer, {"m": 8, "features": "relu", "seed": 1}, QKV, "permutes exact masks cross jumps"),
     Row("kernel", "performer/relu-det", Performer, {"m": None, "features": "relu"}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/exp-det", Performer, {"m": None, "features": "exp"}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/exp", Performer, {"m": 8, "features": "exp", "seed": 1}, QKV, "permutes exact masks cross"),
     Row("kernel", "performer/elu", Performer, {"m": None, "features": "elu"}, QKV, "permutes exact masks cross"),
-    Row("kernel", "linformer/head", Linformer, {"m": 4}, QKV, "masks cross", {"m": TOKENS, "start": "identity"}),
-    Row("kernel", "linformer/none", Linformer, {"m": 4, "share": "none"}, QKV, "masks cross", {"m": TOKENS, "start": "identity"}),
-    Row("kernel", "linformer/kv", Linformer, {"m": 4, "share": "kv"}, QKV, "masks cross", {"m": TOKENS, "start": "identity"}),
+    Row("kernel", "linformer/head", Linformer, {"m": 4}, QKV, "masks cross sharp", {"m": TOKENS, "start": "identity"}),
+    Row("kernel", "linformer/none", Linformer, {"m": 4, "share": "none"}, QKV, "masks cross sharp", {"m": TOKENS, "start": "identity"}),
+    Row("kernel", "linformer/kv", Linformer, {"m": 4, "share": "kv"}, QKV, "masks cross sharp", {"m": TOKENS, "start": "identity"}),
     # half the scale and 6 iterations: heads this narrow make landmark matrices of condition 1,000, whose inverse multiplies rounding
     # errors (2e-5 between XLA and eager with 12 iterations)
-    Row("kernel", "nystrom", Nystrom, {"m": 4, "iterations": 6}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
-    Row("kernel", "nystrom/uneven", Nystrom, {"m": 5, "iterations": 6}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
-    Row("kernel", "nystrom/front", Nystrom, {"m": 5, "iterations": 6, "runs": "front"}, QKV, "masks cross", {"m": TOKENS, "iterations": 20}, scale=0.5),
+    Row("kernel", "nystrom", Nystrom, {"m": 4, "iterations": 6}, QKV, "masks cross sharp", {"m": TOKENS, "iterations": 20}, scale=0.5),
+    Row("kernel", "nystrom/uneven", Nystrom, {"m": 5, "iterations": 6}, QKV, "masks cross sharp", {"m": TOKENS, "iterations": 20}, scale=0.5),
+    Row("kernel", "nystrom/front", Nystrom, {"m": 5, "iterations": 6, "runs": "front"}, QKV, "masks cross sharp", {"m": TOKENS, "iterations": 20}, scale=0.5),
     Row("kernel", "nystrom/convolution", Nystrom, {"m": 4, "convolution": 3, "iterations": 6}, QKV, "masks", scale=0.5),
-    Row("kernel", "lsa", LSA, {}, QKV, "permutes masks"),
-    Row("kernel", "lsa/diagonal", LSA, {"diagonal": True}, QKV, "permutes exact masks cross", {"diagonal": True}),
-    Row("kernel", "lsa/plain", LSA, {"learned_scale": False}, QKV, "permutes masks"),
+    Row("kernel", "lsa", LSA, {}, QKV, "permutes masks sharp"),
+    Row("kernel", "lsa/diagonal", LSA, {"diagonal": True}, QKV, "permutes exact masks cross sharp", {"diagonal": True}),
+    Row("kernel", "lsa/plain", LSA, {"learned_scale": False}, QKV, "permutes masks sharp"),
     Row("kernel", "talking_heads", TalkingHeads, {"mix_std": 0.5}, QKV, "permutes masks cross"),
     Row("kernel", "talking_heads/lsa", TalkingHeads, {"mix_std": 0.5, "mix_bias": False, "learned_scale": True, "diagonal": False}, QKV, "permutes masks"),
 ]

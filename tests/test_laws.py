@@ -58,6 +58,11 @@ def test_gradient_is_the_slope(row):
     laws.gradient_is_the_slope(row)
 
 
+@rows(KERNEL_ROWS, lambda row: row.claim("sharp"))
+def test_stays_sharp(row):
+    laws.stays_sharp(row, Softmax())
+
+
 @rows(ROWS)
 def test_no_number_shows(row):
     laws.no_number_shows(row)
