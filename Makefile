@@ -1,8 +1,10 @@
 # make benchmark      trains ten models on the bundled digits and prints the comparison
-# make test           the whole default test suite
+# make test           the tests that a change should pass before it is shown: under ten minutes on two cores
+# make test-long      the others: every preset, every export, the pages and examples, runs that are killed
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes
 # make test-backends  laws, kernels, mixers, ops, parts and the docstrings' examples under TensorFlow, JAX and torch
+# make coverage       counts which lines, and which raise statements, the tests reach
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
 # make test-wheel     installs the wheel and two extras alone, and runs examples/tune_and_export.py outside the checkout
@@ -22,7 +24,7 @@ ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/par
 	tests/interpret/test_factors.py tests/interpret/test_parts.py tests/test_doctests.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers docs notebooks test test-notebooks test-wheel test-faults test-slow test-backends test-parity lint clean
+.PHONY: benchmark bench-peers coverage docs notebooks test test-long test-notebooks test-wheel test-faults test-slow test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -32,8 +34,19 @@ bench-peers: .venv/installed .peers/tensorflow/installed .peers/jax/installed .p
 	$(BIN)/python benchmarks/peers/run.py --out runs/peers/two_threads --threads 2 $(PEERS_FLAGS)
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -m alone
-	$(BIN)/python -m pytest -m "not alone" -n 2
+	$(BIN)/python -m pytest -m "alone and not long"
+	$(BIN)/python -m pytest -m "not alone and not long" -n 2
+
+test-long: .venv/installed-test
+	$(BIN)/python -m pytest -m "alone and long"
+	$(BIN)/python -m pytest -m "long and not alone" -n 2
+
+# Times mean nothing while lines are counted, so the tests that need the machine to themselves are left out.
+coverage: .venv/installed-test
+	$(BIN)/python -m pip install -q -c constraints.txt pytest-cov
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/python -m pytest -m "not alone" -n 2 --cov --cov-report=
+	$(BIN)/python -m tests.raises build/coverage/data
 
 test-faults: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,jax,browser]'

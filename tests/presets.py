@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from keras_vix.zoo import PRESETS, configure
 from keras_vix.zoo.families import FAMILIES
 
@@ -11,6 +13,17 @@ LARGE = {name for name, family in FAMILIES.items() if family.dataset == "imagene
 SAMPLE = {next(name for name, row in PRESETS.items() if row.family == family) for family in FAMILIES} | {
     "hybrid_vil_rope", "levin", "ccp", "pin", "deit_ti_distilled",
 } | {name for name, row in PRESETS.items() if row.family in ("isotropic", "swin")}  # fmt: skip
+
+# Few that between them have each kernel and mixer, a stem, a pyramid, a teacher's token.
+SOME = {
+    "performer_softmax", "linformer", "nystromformer", "transformer_local_1d", "fnet", "mlp_mixer", "levit", "cvt", "swin_t", "cait_xxs24", "sl_vit",
+    "ccn", "deit_ti_distilled", "binary_vit", "acc_vit_t",
+}  # fmt: skip
+
+
+def sampled(cases, name=lambda case: case, sample=SAMPLE):
+    """Cases for `parametrize`; those of presets outside the sample are left to `make test-long`."""
+    return [pytest.param(case, marks=() if name(case) in sample else pytest.mark.long) for case in cases]
 
 
 def shallow(name, dataset):

@@ -94,6 +94,7 @@ def test_the_candidates_of_the_package_are_all_models():
     assert chosen(None, 16)["Linformer"]["m"] == 16 and CANDIDATES["Linformer"]["m"] == 64
 
 
+@pytest.mark.long
 def test_memory_is_weighed_in_processes_of_their_own():
     found = keras_vix.advise((16, 16, 3), 4, mixers={}, memory=True, **SMALL)
     assert found.best.memory_bytes > 2**20 and "MiB" in str(found)

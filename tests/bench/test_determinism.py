@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import repeats
 
 from keras_vix.bench import determinism
@@ -14,6 +15,7 @@ UNITS = (
 )
 
 
+@pytest.mark.long
 def test_two_processes_give_the_same_weights_to_the_bit():
     first, second = (repeats.rows(UNITS) for _ in range(2))
     assert first == second and len(first) == 2

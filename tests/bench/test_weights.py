@@ -35,6 +35,7 @@ def twin(tmp_path_factory):
     return chosen, rows, folder
 
 
+@pytest.mark.long
 def test_the_twin_runs_from_scratch_and_from_the_checkpoint(twin):
     units, rows, folder = twin
     assert [row["status"] for row in rows] == ["done"] * 3

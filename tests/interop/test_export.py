@@ -145,6 +145,7 @@ def test_operations_of_tensorflow_are_refused(tmp_path):
     assert keras_vix.export(model, tmp_path / "model").difference <= 1e-3
 
 
+@pytest.mark.long
 @here
 def test_a_process_of_its_own_writes_the_same(tmp_path, monkeypatch):
     """What JAX and torch do: the outputs are those of an export made here."""
@@ -371,6 +372,7 @@ def test_the_command(tmp_path, monkeypatch):
         assert isinstance(done.exception, ValueError) and said in str(done.exception)
 
 
+@pytest.mark.long
 @here
 def test_the_page_runs_as_it_stands(tmp_path):
     """Every block of the page, one after the other; without the last where ONNX is not installed."""

@@ -12,6 +12,7 @@ from keras_vix.kernels import KERNELS, Linformer, Nystrom, Performer, Softmax
 from keras_vix.layers import Attention, ConvAttention, LeViTAttention, LocalWindowAttention2D, Residual, RotaryEmbedding, SinCosPosition
 from keras_vix.parts import PatchEmbedding, Tokens
 
+from ..presets import sampled
 from .test_swap import DIM, TOKENS, bare, mixers, predict, same, scatter, values
 
 NARROW = {"dim": 16, "depth": 1, "num_heads": 2}
@@ -53,7 +54,7 @@ def images(rows=32, columns=32):
     return np.random.default_rng(0).uniform(0, 255, (2, rows, columns, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, sample=("isotropic", "side by side", "distilled", "swin", "atrous")))
 def test_every_kind_of_model(name):
     """Another kernel, and other images, give what `build` and `transfer` give."""
     model, (_, _, extra, own) = made(name), MODELS[name]

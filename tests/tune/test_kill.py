@@ -27,6 +27,7 @@ def wait_for(path, process, seconds=400):
         time.sleep(0.1)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_after_sigkill_in_a_trial_the_search_is_completed(tmp_path):
     folder = tmp_path / "run"
@@ -46,6 +47,7 @@ def test_after_sigkill_in_a_trial_the_search_is_completed(tmp_path):
     assert list(table["status"]) == ["done"] * TRIALS and table["score"].notna().all()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
 def test_ctrl_c_ends_the_command_with_130(tmp_path, request):
