@@ -225,13 +225,14 @@ def check_mask(mask, tokens: int | None, batch: int | None = None):
     """
     if mask is None:
         return None
-    wanted = f"`mask` must be ({batch or 'batch'}, {tokens or 'tokens'}), true for the tokens that take part"
-    sizes = zip(mask.shape, (batch, tokens), (1, None))
-    if len(mask.shape) != 2 or any(None not in (found, size) and found not in (size, one) for found, size, one in sizes):
-        raise ValueError(f"{wanted}. Received: shape {tuple(mask.shape)}.")
+    wanted = f"(batch, {tokens or 'tokens'})"
+    if len(mask.shape) != 2 or None not in (mask.shape[1], tokens) and mask.shape[1] != tokens:
+        raise ValueError(f"`mask` must be {wanted}, true for the tokens that take part. Received: shape {tuple(mask.shape)}.")
+    if None not in (mask.shape[0], batch) and mask.shape[0] not in (1, batch):
+        raise ValueError(f"`mask` must have a row for each sample. Received: shape {tuple(mask.shape)}, batch={batch}.")
     dtype = keras.backend.standardize_dtype(mask.dtype)
     if "float" in dtype:
-        raise ValueError(f"{wanted}: booleans. Received: dtype={dtype}; compare it, mask > 0.5.")
+        raise ValueError(f"`mask` must be {wanted}, booleans. Received: dtype={dtype}; compare it, mask > 0.5.")
     return ops.cast(mask, "bool")
 
 
