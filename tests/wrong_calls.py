@@ -191,8 +191,6 @@ def layer_rows():
         for shape, word in (((2, TOKENS, 1), "(batch, 16)"), ((2, TOKENS - 1), "(batch, 16)"), ((3, TOKENS), "batch=2")):
             yield on(46, f"{name}-mask={shape}", built(make), zeros(*SHAPE), ValueError, "`mask`", f"shape {shape}", word,
                      mask=zeros(*shape, dtype=bool))
-        yield on(46, f"{name}-float-mask", built(make), zeros(*SHAPE), ValueError, "`mask`", "dtype=float32", "booleans",
-                 mask=zeros(2, TOKENS))
         yield on(48, name, make, zeros(2, 0, DIM), ValueError, name, "shape=(2, 0, 8)", wanted, "at least one")
     yield on(43, "PatchEmbedding", layers.PatchEmbedding, zeros(32, 32, 3), ValueError, "PatchEmbedding", "shape=(32, 32, 3)",
              "(batch, height, width, channels)")
@@ -249,7 +247,7 @@ def layer_rows():
 
 
 def masked_rows():
-    """Not wrong, but documented: where no token takes part, the attention is 0."""
+    """Not wrong: where no token takes part, the attention is 0; a mask may be numbers, true where they are not 0."""
     x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
     mask = np.array([[True] * TOKENS, [False] * TOKENS])
 
@@ -257,6 +255,12 @@ def masked_rows():
         out = keras.ops.convert_to_numpy(layer(x, mask=mask))
         assert np.isfinite(out).all() and (out[1] == 0).all() and (out[0] != 0).any()
 
+    def numbers(layer):
+        seen = np.arange(2 * TOKENS).reshape(2, TOKENS) % 3 > 0
+        whole, fractions = (keras.ops.convert_to_numpy(layer(x, mask=seen.astype(dtype))) for dtype in (bool, "float32"))
+        assert np.array_equal(whole, fractions) and not np.array_equal(whole, keras.ops.convert_to_numpy(layer(x)))
+
+    yield Row(46, "float-mask", numbers, 0, (), built(MIXERS["Attention"]))
     for name, make in MIXERS.items():
         # the last normalisation of LeViT has factors of 0 to begin with
         if name != "LeViTAttention":

@@ -221,7 +221,7 @@ def check_mask(mask, tokens: int | None, batch: int | None = None):
     """A mask of tokens, `(batch, tokens)`, as booleans; `None` stays `None`. One row may stand for the whole batch.
 
     Raises:
-        ValueError: another rank, another number of tokens or rows, or fractions.
+        ValueError: another rank, or another number of tokens or rows.
     """
     if mask is None:
         return None
@@ -230,9 +230,6 @@ def check_mask(mask, tokens: int | None, batch: int | None = None):
         raise ValueError(f"`mask` must be {wanted}, true for the tokens that take part. Received: shape {tuple(mask.shape)}.")
     if None not in (mask.shape[0], batch) and mask.shape[0] not in (1, batch):
         raise ValueError(f"`mask` must have a row for each sample. Received: shape {tuple(mask.shape)}, batch={batch}.")
-    dtype = keras.backend.standardize_dtype(mask.dtype)
-    if "float" in dtype:
-        raise ValueError(f"`mask` must be {wanted}, booleans. Received: dtype={dtype}; compare it, mask > 0.5.")
     return ops.cast(mask, "bool")
 
 
