@@ -78,6 +78,13 @@ def near(word, known, otherwise: str | None = None) -> str:
     return f" Known: {', '.join(names)}." if otherwise is None else otherwise
 
 
+def unknown(owner: str, name: str, value, known) -> ValueError:
+    """The error of an argument that `owner` does not have, with the nearest of those `known`, and all of them."""
+    words = [str(word) for word in known]
+    ends = f"{near(name, words, '')} Known: {', '.join(words) or 'none'}."
+    return ValueError(f"{owner} has no argument `{name}`. Received: {name}={value!r}.{ends}")
+
+
 def package(name: str, purpose: str, install: str | None = None):
     """The module of that name, imported now; otherwise an error that says what needs it and how to install it."""
     try:

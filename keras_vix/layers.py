@@ -4,7 +4,7 @@ Those named after a method only choose a kernel for the one attention mixer; the
 """
 
 from . import checks
-from .base import Layer, make_seed, register
+from .base import Layer, register
 from .kernels import LSA, Linformer, Nystrom, Performer, Softmax, TalkingHeads
 from .mixers import (
     AtrousAttention,
@@ -88,15 +88,17 @@ class PerformerAttention(Attention):
     ):
         if num_features is not None:
             checks.integer("num_features", num_features)
-        seed = make_seed(seed)
-        kernel = Performer(
-            num_features, features, projection, length, stabiliser, epsilon, dropout, seed,
-            name="kernel", dtype=kwargs.get("dtype"),
-        )  # fmt: skip
+
+        def kernel():
+            return Performer(
+                num_features, features, projection, length, stabiliser, epsilon, dropout, seed,
+                name="kernel", dtype=kwargs.get("dtype"),
+            )  # fmt: skip
+
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.num_features = num_features
         self.features, self.projection, self.length, self.stabiliser = features, projection, length, stabiliser
-        self.epsilon, self.dropout, self.seed = epsilon, dropout, seed
+        self.epsilon, self.dropout, self.seed = epsilon, dropout, self.kernel.seed
 
 
 @register
@@ -131,7 +133,10 @@ class LinformerAttention(Attention):
         **kwargs,
     ):
         checks.integer("proj_dim", proj_dim)
-        kernel = Linformer(proj_dim, share, start, dropout, name="kernel", dtype=kwargs.get("dtype"))
+
+        def kernel():
+            return Linformer(proj_dim, share, start, dropout, name="kernel", dtype=kwargs.get("dtype"))
+
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.proj_dim, self.share, self.start, self.dropout = proj_dim, share, start, dropout
 
@@ -169,7 +174,10 @@ class NystromAttention(Attention):
         **kwargs,
     ):
         checks.integer("num_landmarks", num_landmarks)
-        kernel = Nystrom(num_landmarks, iterations, convolution, dropout, runs, name="kernel", dtype=kwargs.get("dtype"))
+
+        def kernel():
+            return Nystrom(num_landmarks, iterations, convolution, dropout, runs, name="kernel", dtype=kwargs.get("dtype"))
+
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.num_landmarks, self.iterations, self.convolution, self.dropout = num_landmarks, iterations, convolution, dropout
         self.runs = runs
@@ -204,7 +212,9 @@ class LocalitySelfAttention(Attention):
         out_dropout: float = 0.0,
         **kwargs,
     ):
-        kernel = LSA(learned_scale, diagonal, dropout, name="kernel", dtype=kwargs.get("dtype"))
+        def kernel():
+            return LSA(learned_scale, diagonal, dropout, name="kernel", dtype=kwargs.get("dtype"))
+
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.learned_scale, self.diagonal, self.dropout = learned_scale, diagonal, dropout
 
@@ -238,7 +248,9 @@ class TalkingHeadsAttention(Attention):
         out_dropout: float = 0.0,
         **kwargs,
     ):
-        kernel = TalkingHeads(mix_bias, mix_std, dropout=dropout, name="kernel", dtype=kwargs.get("dtype"))
+        def kernel():
+            return TalkingHeads(mix_bias, mix_std, dropout=dropout, name="kernel", dtype=kwargs.get("dtype"))
+
         super().__init__(num_heads, key_dim, kernel, rope, use_bias, out_dropout, **kwargs)
         self.mix_bias, self.mix_std, self.dropout = mix_bias, mix_std, dropout
 

@@ -93,9 +93,9 @@ def advise(
         shape["patch"] = patch
     configs = {name: configure(PRESET, **shape | dict(options)) for name, options in plan.items()}
     any_config = next(iter(configs.values()))
-    grid = grid_of(any_config)
     begin = time.perf_counter()
     with quiet("tensorflow"), on(device) as place:  # which warns of functions traced anew
+        grid = grid_of(any_config)
         found = measured(configs, plan, grid, batch_size, seconds)
     if memory:
         weights = memories(plan, shape, batch_size)

@@ -69,6 +69,8 @@ def run(words: list[str]) -> int:
             app(words, prog_name="keras-vix", obj=shlex.join(["keras-vix", *words]))
     except SystemExit as end:
         sys.stdout.flush()
+        if end.code == 2 and words:
+            print(f"Received: {shlex.join(['keras-vix', *words])}", file=sys.stderr)
         return end.code if isinstance(end.code, int) else 1
     sys.stdout.flush()
     return 0

@@ -45,7 +45,8 @@ UpTo = Annotated[int | None, typer.Option(min=1, metavar="TOKENS", help="Leave o
 Out = Annotated[Path | None, typer.Option(help="Results folder. [default: runs/<suite or data set>]")]
 Redo = Annotated[bool, typer.Option("--redo/--resume", show_default=False,
                                     help="Run finished rows again, or (as if not given) leave them as they are.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Rows at once, each in a process of its own; their times then say little.")]
+Jobs = Annotated[int, typer.Option(min=1, max=256,
+                                   help="Rows at once, each in a process of its own; their times then say little.")]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="Equal bits in equal runs, at the price of other times.")]
 Engine = Annotated[str, typer.Option("--engine", metavar="local|ray", help="This machine, or a Ray cluster.")]
 Address = Annotated[str | None, typer.Option(help="host:port of the cluster's head, or auto. [default: one on this machine]")]

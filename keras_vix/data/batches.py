@@ -198,9 +198,10 @@ def _figures(policy: Policy, x: np.ndarray | Lazy, y: np.ndarray, facts: Facts |
     if facts is not None and not isinstance(facts, Facts):
         raise TypeError(f"facts must be those of a data set. Received: facts={facts!r}; give data.facts.")
     classes, mean, std = None, 0.5, 0.25
+    number = facts.classes if facts else int(y.max()) + 1
+    check_labels("y", y, number)
     if policy.mixes:
-        classes = facts.classes if facts else int(y.max()) + 1
-        check_labels("y", y, classes)
+        classes = number
     if policy.erase or policy.operations == "deit":
         mean, std = (facts.mean, facts.std) if facts else sample_statistics(x)
     return classes, mean, std

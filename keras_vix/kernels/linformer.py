@@ -51,9 +51,12 @@ class Linformer(Kernel):
         self.dropout = checks.rate("dropout", dropout)
         self.exact = Softmax(dropout, dtype=self.dtype_policy, name="exact")
 
+    def check(self, q_shape, k_shape, v_shape):
+        check_rank(self.m, k_shape[-2], self.start)
+
     def build(self, q_shape, k_shape, v_shape):
+        self.check(q_shape, k_shape, v_shape)
         self.tokens = k_shape[-2]
-        check_rank(self.m, self.tokens, self.start)
         shape = (k_shape[-3], self.m, self.tokens) if self.share == "none" else (self.m, self.tokens)
         names = {"none": ("e", "f"), "head": ("e", "f"), "kv": ("e",), "layer": ()}[self.share]
         start = projection_start(self.start)  # float32 for `compress` too, which is called in the scope of a mixer

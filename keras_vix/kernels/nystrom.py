@@ -64,11 +64,14 @@ class Nystrom(Kernel):
         self.dropout = checks.rate("dropout", dropout)
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
-    def build(self, q_shape, k_shape, v_shape):
+    def check(self, q_shape, k_shape, v_shape):
         tokens = min(q_shape[-2] or 0, k_shape[-2] or 0)  # 0 if one is unknown
         if not tokens or tokens < (self.m if self.runs == "even" else len(self._sizes(k_shape[-2]))):
             counts = " and ".join(dict.fromkeys(str(shape[-2]) for shape in (q_shape, k_shape)))
             raise ValueError(f"Nystrom needs 1 <= m <= tokens. Received: m={self.m}, tokens={counts}.")
+
+    def build(self, q_shape, k_shape, v_shape):
+        self.check(q_shape, k_shape, v_shape)
         if self.convolution is not None:
             start = keras.initializers.RandomUniform(-(self.convolution**-0.5), self.convolution**-0.5)
             self.residual = self.add_weight(name="residual", shape=(self.convolution, q_shape[-3]), initializer=start)

@@ -80,10 +80,14 @@ class Performer(Kernel):
         self.seed = make_seed(seed if seed is None else checks.seed("seed", seed))
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
-    def build(self, q_shape, k_shape, v_shape):
-        self.w = self.draws = None
+    def check(self, q_shape, k_shape, v_shape):
         if self.m is not None:
             check_size(self.m, q_shape[-1])
+
+    def build(self, q_shape, k_shape, v_shape):
+        self.check(q_shape, k_shape, v_shape)
+        self.w = self.draws = None
+        if self.m is not None:
             rows = self._draw(q_shape[-1], self.seed)
             self.w = self.add_weight(
                 name="projection", shape=rows.shape, initializer=_constant(rows), trainable=False, dtype="float32", autocast=False

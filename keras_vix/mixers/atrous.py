@@ -5,12 +5,12 @@ import numpy as np
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 from ..kernels import Kernel, Softmax
 from ..ops.grids import relative_index
 from ..ops.heads import merge_heads, split_heads
 from ..ops.precision import promote
-from .attention import build_projections, check_kernel, check_mask, takes
+from .attention import build_projections, check_kernel, check_mask, fit_width, takes
 from .maps import MapPart, convolution_parts
 from .partition import ShiftedWindow
 from .window import fit_window
@@ -50,6 +50,8 @@ class AtrousAttention(Layer):
     one set of projections serves all rates, and nothing is normalised or added between them and the gate, so that the
     weights of a trained vision transformer keep their meaning; and the tokens in front, which that model has not.
     """
+
+    input_axes = TOKENS
 
     def __init__(
         self,
@@ -92,9 +94,13 @@ class AtrousAttention(Layer):
                 "The token count must be prefix + rows * columns. "
                 f"Received: tokens={x_shape[1]}, prefix={self.prefix}, grid={self.grid}."
             )
-        build_projections(self, x_shape, x_shape, x_shape, self.qkv_bias)
+        fit_width(self, x_shape[-1])
         self.partitions = [self._partition(rate) for rate in self.rates]
-        self.kernel.build(*min(map(self._heads, self.partitions), key=lambda shapes: shapes[0][-2]))
+        fewest = min(map(self._heads, self.partitions), key=lambda shapes: shapes[0][-2])
+        self.kernel.check(*fewest)
+        build_projections(self, x_shape, x_shape, x_shape, self.qkv_bias)
+        self.input_sizes = (None, *x_shape[1:])
+        self.kernel.build(*fewest)
         if self.exact is not None:
             front, all_heads = ((None, self.num_heads, n, self.width) for n in (self.prefix, x_shape[1]))
             self.exact.build(front, all_heads, all_heads)
@@ -130,7 +136,7 @@ class AtrousAttention(Layer):
         )
 
     def call(self, x, mask=None):
-        mask = check_mask(mask, x.shape[1])
+        mask = check_mask(mask, x.shape[1], x.shape[0])
         q, k, v = self.query(x), self.key(x), self.value(x)
         rates = [self._at_rate(place, q, k, v, mask) for place in range(len(self.rates))]
         mixed = ops.reshape(self._fuse(x, rates), (-1, self.grid[0] * self.grid[1], self.num_heads * self.width))

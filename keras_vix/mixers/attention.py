@@ -2,13 +2,14 @@
 
 import inspect
 import math
+import types
 
 import keras
 import numpy as np
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 from ..kernels import Kernel, Softmax
 from ..ops.heads import merge_heads, split_heads
 from .maps import MapPart, convolution_parts
@@ -19,7 +20,7 @@ class Attention(Layer):
     """Multi-head attention with any kernel: `(batch, n, dim) -> (batch, n, dim)`.
 
     Called as `layer(query, value=None, key=None, mask=None)`: `value` defaults to `query`, `key` to `value`; `mask` is boolean
-    `(batch, keys)`, true for the tokens that take part.
+    `(batch, keys)`, true for the tokens that take part. Where none does, the attention is 0 and the output the last bias.
 
     >>> tokens = keras.random.normal((2, 64, 32))
     >>> tuple(Attention(num_heads=4)(tokens).shape)
@@ -48,6 +49,8 @@ class Attention(Layer):
     2023, arXiv:2305.13245.
     """
 
+    input_axes = TOKENS
+
     def __init__(
         self,
         num_heads: int = 4,
@@ -69,20 +72,27 @@ class Attention(Layer):
             raise ValueError(f"`kv_heads` must divide `num_heads`. Received: kv_heads={kv_heads}, num_heads={num_heads}.")
         self.qkv_bias, self.tie_kv = qkv_bias, tie_kv
         self.key_dim = key_dim if key_dim is None else checks.integer("key_dim", key_dim)
+        self.out_dropout = checks.rate("out_dropout", out_dropout)
         self.kernel = check_kernel(kernel, self.dtype_policy)
         self.rope = rope
         self.use_bias = use_bias
-        self.out_dropout = checks.rate("out_dropout", out_dropout)
 
     def build(self, query_shape, value_shape=None, key_shape=None, mask_shape=None, projection_shape=None):
         value_shape = value_shape or query_shape
         key_shape = key_shape or value_shape
-        build_projections(self, query_shape, value_shape, key_shape, self.qkv_bias, self.kv_heads, self.tie_kv)
-        q_shape, k_shape = (self._heads(shape) for shape in (query_shape, key_shape))
-        self.kernel.build(q_shape, k_shape, k_shape)
-        if self.rope is not None:
+        q_shape, k_shape = self.check(query_shape, key_shape)
+        if self.rope is not None:  # it has no weights, and may refuse
             self.rope.build(q_shape if query_shape[1] is None or query_shape[1] >= (key_shape[1] or 0) else k_shape)
+        build_projections(self, query_shape, value_shape, key_shape, self.qkv_bias, self.kv_heads, self.tie_kv)
+        self.kernel.build(q_shape, k_shape, k_shape)
         self.built = True
+
+    def check(self, query_shape, key_shape):
+        """The shapes of queries and keys as the kernel sees them; refused if no weights fit them."""
+        fit_width(self, query_shape[-1])
+        q_shape, k_shape = (self._heads(shape) for shape in (query_shape, key_shape))
+        self.kernel.check(q_shape, k_shape, k_shape)
+        return q_shape, k_shape
 
     def _heads(self, shape):
         return (shape[0], self.num_heads, shape[1], self.width)
@@ -97,7 +107,7 @@ class Attention(Layer):
             raise ValueError("With tie_kv=True keys are the values. Received: a `key` beside `value`.")
         if projection is not None and not takes(self.kernel, "projection"):
             raise ValueError(f"`projection` is for Linformer(share='layer'). Received: kernel={type(self.kernel).__name__}.")
-        mask = check_mask(mask, key.shape[1])
+        mask = check_mask(mask, key.shape[1], key.shape[0])
         own = mask if query is key else None  # of the queries
         shared = {} if projection is None else {"projection": projection}
         if self._early:
@@ -191,9 +201,15 @@ def _apply(dense, x, sums):
 
 
 def check_kernel(kernel, policy) -> Kernel:
-    """`kernel`, or exact attention for `None`; anything else that is not a kernel is refused."""
+    """`kernel`, or exact attention for `None`; anything else that is not a kernel is refused.
+
+    The function of a layer that makes its own kernel is called now, when that layer's other arguments have been checked: a
+    kernel draws seeds.
+    """
     if kernel is None:
         return Softmax(dtype=policy)
+    if isinstance(kernel, types.FunctionType):
+        return kernel()
     if not isinstance(kernel, Kernel):
         raise TypeError(f"`kernel` must be a kernel layer such as Softmax() or Performer(m=32). Received: kernel={kernel!r}.")
     if kernel.built:
@@ -201,17 +217,19 @@ def check_kernel(kernel, policy) -> Kernel:
     return kernel
 
 
-def check_mask(mask, tokens: int | None):
-    """A mask of tokens, `(batch, tokens)`, as booleans; `None` stays `None`.
+def check_mask(mask, tokens: int | None, batch: int | None = None):
+    """A mask of tokens, `(batch, tokens)`, as booleans; `None` stays `None`. One row may stand for the whole batch.
 
     Raises:
-        ValueError: another rank, or another number of tokens.
+        ValueError: another rank, or another number of tokens or rows.
     """
     if mask is None:
         return None
+    wanted = f"(batch, {tokens or 'tokens'})"
     if len(mask.shape) != 2 or None not in (mask.shape[1], tokens) and mask.shape[1] != tokens:
-        wanted = f"(batch, {tokens or 'tokens'})"
         raise ValueError(f"`mask` must be {wanted}, true for the tokens that take part. Received: shape {tuple(mask.shape)}.")
+    if None not in (mask.shape[0], batch) and mask.shape[0] not in (1, batch):
+        raise ValueError(f"`mask` must have a row for each sample. Received: shape {tuple(mask.shape)}, batch={batch}.")
     return ops.cast(mask, "bool")
 
 
@@ -226,11 +244,7 @@ def build_projections(layer, query_shape, value_shape, key_shape, qkv_bias=None,
     The last three arguments are as in `Attention`.
     """
     dim = query_shape[-1]
-    if layer.key_dim is None and dim % layer.num_heads:
-        raise ValueError(
-            f"`num_heads` must divide the width, or `key_dim` be given. Received: num_heads={layer.num_heads}, width={dim}."
-        )
-    layer.width = layer.key_dim or dim // layer.num_heads
+    fit_width(layer, dim)
     inner, few = layer.num_heads * layer.width, (kv_heads or layer.num_heads) * layer.width
     bias = layer.use_bias if qkv_bias is None else qkv_bias
     layer.query = _dense(layer, "query", inner, query_shape, bias)
@@ -239,6 +253,18 @@ def build_projections(layer, query_shape, value_shape, key_shape, qkv_bias=None,
         layer.value = _dense(layer, "value", few, value_shape, bias)
     layer.out = _dense(layer, "out", dim, (*query_shape[:-1], inner), layer.use_bias)
     layer.drop = keras.layers.Dropout(layer.out_dropout, dtype=layer.dtype_policy)
+
+
+def fit_width(layer, dim: int | None) -> None:
+    """Give an attention `layer` the width of its heads, and the channels that it will be called with."""
+    if dim is None:
+        raise ValueError(f"{type(layer).__name__} {layer.name!r} needs a known number of channels. Received: channels=None.")
+    if layer.key_dim is None and dim % layer.num_heads:
+        raise ValueError(
+            f"`num_heads` must divide the width, or `key_dim` be given. Received: num_heads={layer.num_heads}, width={dim}."
+        )
+    layer.width = layer.key_dim or dim // layer.num_heads
+    layer.input_sizes = (None, None, dim)
 
 
 def _dense(layer, name, units, shape, bias):

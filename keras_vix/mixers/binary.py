@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 from ..ops.binary import binary_probabilities
 from ..ops.dense import masked_softmax, scores
 from ..ops.heads import merge_heads, split_heads
@@ -45,6 +45,8 @@ class BinaryAttention(Layer):
     Source: Le and Li 2023, arXiv:2306.16678; the probabilities: Liu et al. 2022, arXiv:2205.13016.
     """
 
+    input_axes = TOKENS
+
     def __init__(
         self,
         num_heads: int = 4,
@@ -74,6 +76,7 @@ class BinaryAttention(Layer):
         tokens, dim = x_shape[1:]
         if dim % self.num_heads:
             raise ValueError(f"`num_heads` must divide the width. Received: num_heads={self.num_heads}, width={dim}.")
+        self.input_sizes = (None, None if self.kv_reduction == 1 else tokens, dim)
         few = (x_shape[0], self._keys(tokens), dim)
         names = {"query": x_shape, "key": few, "value": few, "out": x_shape}
         if self.kv_reduction > 1:

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 from ..kernels import Kernel
 from .attention import Attention, check_mask
 
@@ -33,6 +33,8 @@ class ConvAttention(Layer):
 
     Source: Wu et al. 2021, arXiv:2103.15808, section 3.2.
     """
+
+    input_axes = TOKENS
 
     def __init__(
         self,
@@ -65,6 +67,8 @@ class ConvAttention(Layer):
         if x_shape[1] != self.grid[0] * self.grid[1]:
             raise ValueError(f"The token count must be rows * columns. Received: tokens={x_shape[1]}, grid={self.grid}.")
         channels = x_shape[-1]
+        self.attention.check(x_shape, (x_shape[0], self._keys(), channels))
+        self.input_sizes = (None, *x_shape[1:])
         ringed = (x_shape[0], *(side + self.conv_size - 1 for side in self.grid), channels)
         self.seen = []
         for name, stride in (("query", 1), ("key_value", self.kv_stride)):
@@ -91,7 +95,7 @@ class ConvAttention(Layer):
 
     def _present(self, x, mask):
         """Tokens, 0 where they do not take part, and their mask."""
-        mask = check_mask(mask, x.shape[1])
+        mask = check_mask(mask, x.shape[1], x.shape[0])
         if mask is not None:
             if self.kv_stride > 1:
                 raise ValueError(f"A mask of tokens is none of keys with a stride. Received: a mask, kv_stride={self.kv_stride}.")

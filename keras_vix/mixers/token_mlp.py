@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 
 
 @register
@@ -30,6 +30,8 @@ class TokenMLP(Layer):
     Source: Tolstikhin et al. 2021, arXiv:2105.01601, section 2.
     """
 
+    input_axes = TOKENS
+
     def __init__(self, token_dim: int | None = None, token_activation="gelu", out_dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         self.token_dim = token_dim if token_dim is None else checks.integer("token_dim", token_dim)
@@ -40,6 +42,7 @@ class TokenMLP(Layer):
         tokens, policy = x_shape[1], self.dtype_policy
         if tokens is None:
             raise ValueError("TokenMLP needs a fixed number of tokens. Received: tokens=None; give a full input shape.")
+        self.input_sizes = (None, *x_shape[1:])
         hidden = self.token_dim or tokens
         self.expand = keras.layers.Dense(hidden, activation=self.token_activation, name="expand", dtype=policy)
         self.contract = keras.layers.Dense(tokens, name="contract", dtype=policy)

@@ -5,13 +5,13 @@ import numpy as np
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 from ..kernels import Kernel, Softmax
 from ..ops.dense import NEVER, masked_softmax
 from ..ops.grids import neighbours, relative_index
 from ..ops.heads import split_heads
 from ..ops.precision import promote
-from .attention import build_projections, check_kernel, check_mask, takes
+from .attention import build_projections, check_kernel, check_mask, fit_width, takes
 from .maps import MapPart, convolution_parts
 from .partition import ShiftedWindow
 
@@ -50,6 +50,8 @@ class LocalWindowAttention2D(Layer):
     Source: Liu et al. 2021, arXiv:2103.14030, section 3.2; the convolution: Li et al. 2019, arXiv:1907.00235, section
     4.1, on a grid.
     """
+
+    input_axes = TOKENS
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class LocalWindowAttention2D(Layer):
     def build(self, x_shape):
         if x_shape[1] != self.grid[0] * self.grid[1]:
             raise ValueError(f"The token count must be rows * columns. Received: tokens={x_shape[1]}, grid={self.grid}.")
-        build_projections(self, x_shape, x_shape, x_shape)
+        fit_width(self, x_shape[-1])
         tokens = self.window[0] * self.window[1]
         if self.mode == "block":
             self.partition = ShiftedWindow(
@@ -105,6 +107,10 @@ class LocalWindowAttention2D(Layer):
             )
             self.partition.build((x_shape[0], *self.grid, self.num_heads * self.width))
             heads = (x_shape[0], self.partition.windows, self.num_heads, tokens, self.width)
+            self.kernel.check(heads, heads, heads)
+        build_projections(self, x_shape, x_shape, x_shape)
+        self.input_sizes = (None, *x_shape[1:])
+        if self.mode == "block":
             self.kernel.build(heads, heads, heads)
         else:
             self.near, self.valid = neighbours(self.grid, self.window)
@@ -132,7 +138,7 @@ class LocalWindowAttention2D(Layer):
         return conv
 
     def call(self, x, mask=None):
-        mask = check_mask(mask, x.shape[1])
+        mask = check_mask(mask, x.shape[1], x.shape[0])
         q, k, v = self._maps(x, mask)
         mixed = self._blocks(q, k, v, mask) if self.mode == "block" else self._neighborhoods(q, k, v, mask)
         tokens = self.grid[0] * self.grid[1]

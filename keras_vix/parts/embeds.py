@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import IMAGES, Layer, register
 from ..primitives.norms import NORM_LAYERS, make_norm
 
 
@@ -31,6 +31,8 @@ class PatchEmbedding(Layer):
     Source: Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1; overlap: Heo et al. 2021, arXiv:2103.16302; normalisation: Liu et
     al. 2021, arXiv:2103.14030.
     """
+
+    input_axes = IMAGES
 
     def __init__(
         self,
@@ -133,6 +135,8 @@ class ConvEmbedding(Layer):
     Hassani et al. 2021, arXiv:2104.05704, section 3.2 (ReLU, then pooling; no bias); Wu et al. 2021, arXiv:2103.15808, section
     3.1 (one convolution and a normalisation).
     """
+
+    input_axes = IMAGES
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from .. import checks
-from ..base import Layer, register
+from ..base import TOKENS, Layer, register
 from ..ops import rotary
 from ..ops.precision import promote
 
@@ -31,6 +31,8 @@ class LearnedPosition(Layer):
     Source: Dosovitskiy et al. 2021, arXiv:2010.11929, eq. 1.
     """
 
+    input_axes = TOKENS
+
     def __init__(self, position_std: float = 0.02, prefix: int = 0, place_prefix: bool = True, **kwargs):
         super().__init__(**kwargs)
         self.position_std = checks.number("position_std", position_std, 0.0, 100.0)
@@ -38,6 +40,7 @@ class LearnedPosition(Layer):
         self.place_prefix = place_prefix
 
     def build(self, x_shape):
+        self.input_sizes = (None, *x_shape[1:])
         init = keras.initializers.RandomNormal(stddev=self.position_std)
         self.still = 0 if self.place_prefix else self.prefix
         self.table = self.add_weight(name="table", shape=(x_shape[1] - self.still, x_shape[2]), initializer=init)
@@ -70,6 +73,8 @@ class SinCosPosition(Layer):
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5, one half of the channels for each axis.
     """
 
+    input_axes = TOKENS
+
     def __init__(self, grid, base: float = 10_000.0, prefix: int = 0, **kwargs):
         super().__init__(**kwargs)
         self.grid = checks.pair("grid", grid)
@@ -78,6 +83,7 @@ class SinCosPosition(Layer):
 
     def build(self, x_shape):
         tokens, dim = x_shape[1:]
+        self.input_sizes = (None, tokens, dim)
         if dim % 4 or tokens != self.prefix + self.grid[0] * self.grid[1]:
             raise ValueError(
                 "Sine positions need a width that is a multiple of 4 and prefix + rows * columns tokens. "
@@ -111,6 +117,8 @@ class SinusoidPosition(Layer):
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
     """
 
+    input_axes = TOKENS
+
     def __init__(self, base: float = 10_000.0, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -118,6 +126,7 @@ class SinusoidPosition(Layer):
 
     def build(self, x_shape):
         tokens, dim = x_shape[1:]
+        self.input_sizes = (None, tokens, dim)
         if dim % 2:
             raise ValueError(f"Sines and cosines in turn need an even width. Received: width={dim}.")
         turn = rotary.angles(np.arange(tokens)[:, None], dim, self.base)

@@ -2,11 +2,16 @@
 
 import keras
 
+from .. import checks
+from ..base import arguments
 from ..facts import Facts
 from ..zoo import SEQUENCES, Description, assemble, assemble_sequence, configure, configure_sequence
 from ..zoo import describe as describe_model
+from ..zoo.config import words
 from ..zoo.configure import default_dataset
 from ..zoo.describe import describe_sequence
+from ..zoo.outline import check
+from ..zoo.sequence import FIELDS
 from .compile import compile as compile_model
 from .recipe import NAMES, recipe, steady
 from .sequence import SEQUENCE_NAMES, SequenceRecipe, compile_sequence
@@ -62,6 +67,8 @@ def build(
         raise TypeError(f"`compile` must be True or False. Received: compile={compile!r}.")
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
         raise ValueError(f"`name` must be a word without a slash. Received: name={name!r}.")
+    if steps is not None:
+        checks.integer("steps", steps)
     if is_sequence(preset, dataset, profile, steps):
         return build_sequence(preset, compile, name, overrides)
     ours, rest = divide(overrides)
@@ -69,6 +76,7 @@ def build(
     how = recipe(preset, dataset or default_dataset(preset), profile, **ours)
     if steps is None:
         how = steady(how, "learning_rate" in ours)
+    check(config, name or preset)
     model = assemble(config, name or preset)
     return compile_model(model, how, steps) if compile else model
 
@@ -88,7 +96,7 @@ def describe(preset: str, *, dataset: str | Facts | None = None, profile: str = 
         TypeError, ValueError: as `build`.
     """
     if is_sequence(preset, dataset, profile):
-        ours, rest = divide(overrides, SEQUENCE_NAMES)
+        ours, rest = divide(overrides, SEQUENCE_NAMES, FIELDS)
         SequenceRecipe(**ours)
         return describe_sequence(preset, **rest)
     ours, rest = divide(overrides)
@@ -108,13 +116,26 @@ def is_sequence(preset, dataset=None, profile: str = "default", steps=None) -> b
 
 def build_sequence(preset: str, compile: bool, name: str | None, overrides: dict) -> keras.Model:
     """The model of a preset of `SEQUENCES`, compiled after its recipe if `compile`."""
-    ours, rest = divide(overrides, SEQUENCE_NAMES)
+    ours, rest = divide(overrides, SEQUENCE_NAMES, FIELDS)
     config, how = configure_sequence(preset, **rest), SequenceRecipe(**ours)
     model = assemble_sequence(config, name or preset)
     return compile_sequence(model, config, how) if compile else model
 
 
-def divide(overrides: dict, names=NAMES) -> tuple[dict, dict]:
-    """The overrides that belong to the recipe, by their `names`, and those that belong to the model."""
+def divide(overrides: dict, names=NAMES, fields=()) -> tuple[dict, dict]:
+    """The overrides that belong to the recipe, by their `names`, and those of the model, which are `fields` or else `words()`.
+
+    Raises:
+        ValueError: for a word that means nothing to either, whatever is chosen.
+    """
+    known = {*names, *(fields or words())}
+    for key, value in overrides.items():
+        if key not in known and not any(key in parts(part) for part in overrides.values()):
+            raise checks.unknown("`build`", key, value, sorted(known))
     ours = {key: value for key, value in overrides.items() if key in names}
     return ours, {key: value for key, value in overrides.items() if key not in names}
+
+
+def parts(value) -> tuple[str, ...]:
+    """The options of a part that is given as a class."""
+    return arguments(value) if isinstance(value, type) else ()

@@ -1,6 +1,7 @@
 """The record of a model: choices, sizes and options, checked before any tensor exists."""
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -123,6 +124,11 @@ class Config:
         shape = self.input_shape
         if not isinstance(shape, (tuple, list)) or len(shape) != 3:
             raise ValueError(f"`input_shape` must be (height, width, channels). Received: input_shape={shape!r}.")
+        if None in shape:
+            raise TypeError(
+                "`input_shape` must be three integers, which fix the number of tokens; pad=True takes images of several sizes up "
+                f"to one. Received: input_shape={tuple(shape)}."
+            )
         shape = tuple(checks.integer("input_shape", side) for side in shape)
         if shape[0] <= 4 < shape[2]:
             raise ValueError(
@@ -210,11 +216,11 @@ class Config:
 
     def _check_options(self):
         self._set("options", dict(self.options))
-        for name in self.options:
+        for name, value in self.options.items():
             if not self.claimants(name):
                 known = sorted({*fields(), *self.claimed()})
                 raise ValueError(
-                    f"Option {name!r} is claimed by no chosen part.{checks.near(name, known, '')} "
+                    f"Option {name!r} is claimed by no chosen part. Received: {name}={value!r}.{checks.near(name, known, '')} "
                     f"Options here: {', '.join(known)}."
                 )
 
@@ -284,6 +290,14 @@ class Config:
     def to_dict(self) -> dict:
         """A plain dictionary of everything, JSON-ready but for tuples and classes."""
         return dataclasses.asdict(self)
+
+
+@functools.cache
+def words() -> tuple[str, ...]:
+    """Every override that means something to some model: the fields, and the options of all parts."""
+    parts = [part for table in AXES.values() for part in table.values() if part is not None]
+    options = {name for part in parts for name in arguments(part) if name not in OFFERED or name == "shift"}
+    return tuple(sorted({*fields(), *options}))
 
 
 def fields() -> tuple[str, ...]:

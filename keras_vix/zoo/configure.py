@@ -18,7 +18,7 @@ def find(preset: str) -> Row:
         TypeError, ValueError: if there is no such preset, or it is one for sequences; the message shows the nearest names.
     """
     if preset == "":
-        raise ValueError("The name of a preset must not be empty.")
+        raise ValueError("The name of a preset must not be empty. Received: preset=''; see keras_vix.list_models().")
     row = lookup(PRESETS | SEQUENCES, preset, "preset")
     if isinstance(preset, str) and preset in SEQUENCES:
         raise ValueError(f"This needs a preset for images. Received: preset={preset!r}, which maps sequences to sequences.")

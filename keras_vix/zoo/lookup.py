@@ -13,7 +13,7 @@ def lookup(table: dict, name, what: str):
     if isinstance(name, type):
         return name
     if not isinstance(name, str):
-        raise TypeError(f"The name of a {what} must be a string. Received: {name!r}.")
+        raise TypeError(f"The name of a {what} must be a string. Received: {what}={name!r}.")
     if name not in table:
         raise ValueError(f"Unknown {what} {name!r}.{checks.near(name, table, '')} Known: {', '.join(table)}.")
     return table[name]

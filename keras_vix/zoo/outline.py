@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import keras
 
+from ..base import seed_kept
 from .assemble import assemble
 from .config import Config
 
@@ -19,17 +20,25 @@ def outline(config: Config, name: str) -> keras.Model:
     return without_values(lambda: assemble(dataclasses.replace(config, init="keras"), name))
 
 
+def check(config: Config, name: str) -> None:
+    """Raise what `assemble` would for parts that do not fit, before any weight has a value and any seed is drawn.
+
+    Two blocks of each stage stand for all of them: the others repeat these.
+    """
+    outline(dataclasses.replace(config, depth=tuple(min(depth, 2) for depth in config.depth)), name)
+
+
 def without_values(make: Callable[[], keras.Model]) -> keras.Model:
     """The model that `make` returns, made so that none of its variables is given a value.
 
-    Keras remembers such variables, and would give them values at the end of another scope; it does so for each thread apart,
-    so that a thread of its own, which ends, leaves nothing behind.
+    No seed is drawn either. Keras remembers such variables, and would give them values at the end of another scope; it does so
+    for each thread apart, so that a thread of its own, which ends, leaves nothing behind.
     """
     found: dict = {}
 
     def run() -> None:
         try:
-            with keras.StatelessScope(initialize_variables=False):
+            with seed_kept(), keras.StatelessScope(initialize_variables=False):
                 found["model"] = make()
         except Exception as error:  # raised again by the caller's thread
             found["error"] = error

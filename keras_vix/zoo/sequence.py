@@ -94,7 +94,7 @@ def configure_sequence(preset: str, **overrides) -> SequenceConfig:
     """
     for name in overrides:
         if name not in FIELDS:
-            raise ValueError(f"Unknown option {name!r}.{checks.near(name, FIELDS, '')} Options here: {', '.join(FIELDS)}.")
+            raise checks.unknown(f"The preset {preset!r}", name, overrides[name], FIELDS)
     return SequenceConfig(**{**SEQUENCES[preset].choices, **overrides})
 
 
