@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
+from ..checks import plain
+
 TEXT_LIMIT = 2**24  # bytes of a list of names; above it something else lies there
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 1  # the bit of a member's flags
@@ -135,11 +137,6 @@ def open_tree(path: Path) -> Tree:
     if not path.is_file():
         raise FileNotFoundError(f"A folder or a zip is needed. Received: path={str(path)!r}; there is nothing of that name.")
     return Zip(path)
-
-
-def plain(name: str) -> bool:
-    """Whether a name means one thing within one folder on any system: no path, no drive, not the folder above."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def _check_size(where: str, size: int, limit: int) -> None:
