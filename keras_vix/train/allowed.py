@@ -24,7 +24,6 @@ SLACK = 2**20  # bytes that are no bomb, whatever their ratio
 TEXT = 2**24  # bytes of a config; the largest of this package has 140 thousand
 DEPTH = 64  # levels of a config; those of this package have 11
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-PACKAGES = ("keras", "keras_vix")
 KINDS = (
     keras.layers.Layer, keras.Operation, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer,
     keras.optimizers.schedules.LearningRateSchedule, keras.initializers.Initializer, keras.regularizers.Regularizer,
@@ -174,14 +173,13 @@ def function_of(module: Any, name: Any) -> Any:
 
 
 def trusted(thing: Any, given: Mapping[str, Any]) -> bool:
-    """Whether a file may name it: a class of the allowed kinds, a function, or what was given."""
-    if any(thing is own for own in given.values()):
+    """Whether a file may name it: what was given, what this package has registered, and of Keras a function or certain classes."""
+    home = str(getattr(thing, "__module__", "")).split(".")[0]
+    if home == "keras_vix" or any(thing is own for own in given.values()):
         return True
-    if str(getattr(thing, "__module__", "")).split(".")[0] not in PACKAGES:
-        return False
     if isinstance(thing, type):
-        return issubclass(thing, KINDS) and not issubclass(thing, CARRIERS)
-    return isinstance(thing, types.FunctionType)
+        return home == "keras" and issubclass(thing, KINDS) and not issubclass(thing, CARRIERS)
+    return home == "keras" and isinstance(thing, types.FunctionType)
 
 
 def refusal(name: Any, module: Any, key: Any) -> ValueError:
