@@ -102,6 +102,8 @@ class Zip(Tree):
         self._folders: dict[str, set[str]] = {}
         for member in self._archive.namelist():
             folder, _, name = member.rpartition("/")
+            if name and name in self._folders.get(folder, ()):
+                raise ValueError(f"A zip must hold each file once. Received: {self.where(member)} twice; zip the files anew.")
             self._folders.setdefault(folder, set()).add(name)  # a folder's own entry ends in "/": its name here is ""
 
     def names(self, folder: str) -> list[str]:

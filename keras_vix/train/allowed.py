@@ -173,7 +173,7 @@ def function_of(module: Any, name: Any) -> Any:
 
 
 def trusted(thing: Any, given: Mapping[str, Any]) -> bool:
-    """Whether a file may name it: what was given, what this package has registered, and of Keras a function or certain classes."""
+    """Whether a file may name it: what was given or this package registered, and of Keras functions and some classes."""
     home = str(getattr(thing, "__module__", "")).split(".")[0]
     if home == "keras_vix" or any(thing is own for own in given.values()):
         return True
