@@ -21,7 +21,9 @@ release = version = keras_vix.__version__
 
 root_doc = "docs/index"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-include_patterns = ["docs/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/*.md", "benchmarks/**/*.md"]
+include_patterns = [
+    "docs/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "benchmarks/**/*.md",
+]  # fmt: skip
 exclude_patterns = [".*", "build", "dist", "runs", "keras_vix", "tests", "examples", "*.egg-info", "**/.*"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 

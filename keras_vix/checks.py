@@ -69,6 +69,11 @@ def pair(name: str, value, minimum: int = 1, maximum: int | None = None) -> tupl
     return (integer(name, value, minimum, maximum),) * 2
 
 
+def plain(name: str) -> bool:
+    """Whether a file's name means one thing within one folder on any system: no path, no drive, not the folder above."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+
+
 def near(word, known, otherwise: str | None = None) -> str:
     """The end of a message: ` Did you mean ...?` with the known words most like `word`, or all of them, or `otherwise`."""
     names = [str(name) for name in known]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .environment import environment, without_home
+from .environment import environment, discreet
 
 OLDEST_KERAS = (3, 15)
 LITTLE = 5 * 2**30  # bytes; with less free, a benchmark or a data set may fill the disk
@@ -141,7 +141,7 @@ def prepared_data() -> Finding:
     marks = sorted((*folder.glob("*/*/dataset_info.json"), *folder.glob("*/*/*/dataset_info.json"))) if folder.is_dir() else []
     names = [" ".join(mark.parent.relative_to(folder).parts) for mark in marks if ".damaged" not in mark.parent.name]
     left = [str(place.relative_to(folder)) for depth in ("*", "*/*") for place in folder.glob(f"{depth}/incomplete.*")]
-    words = f"{', '.join(['digits (built in)', *names])}; {without_home(str(folder))}"
+    words = f"{', '.join(['digits (built in)', *names])}; {discreet(str(folder))}"
     if left:
         words += f"; {', '.join(left)} is of a preparation that was stopped: delete it if none is running"
     return Finding("data", None if left else True, words)
@@ -157,10 +157,10 @@ def disks() -> Iterator[Finding]:
             nearest = next(place for place in (wanted, *wanted.parents) if place.exists())
             free = shutil.disk_usage(nearest).free
         except OSError as error:
-            yield Finding(what, None, without_home(str(error)))
+            yield Finding(what, None, discreet(str(error)))
             continue
         little = "; little for a data set or many checkpoints" if free < LITTLE else ""
-        yield Finding(what, None if little else True, f"{free / 2**30:.1f} GiB free in {without_home(str(nearest))}{little}")
+        yield Finding(what, None if little else True, f"{free / 2**30:.1f} GiB free in {discreet(str(nearest))}{little}")
 
 
 def whole(name: str, redownload: bool = False) -> Iterator[Finding]:

@@ -4,10 +4,13 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|KEY|AUTH(?!OR)", re.IGNORECASE)  # in the name of a variable
+SHORTEST = 8  # characters of a secret; shorter values are words that stand elsewhere too
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch", "tensorflow-datasets")
 
 
@@ -99,8 +102,11 @@ def threads() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def without_home(text: str) -> str:
-    """The text with the home folder written `~`."""
+def discreet(text: str) -> str:
+    """The text with the home folder written `~`, and `***` for the value of every variable that is named like a secret."""
+    for name, value in os.environ.items():
+        if len(value) >= SHORTEST and SECRET.search(name):
+            text = text.replace(value, "***")
     home = str(Path.home())
     return text.replace(home, "~") if len(home) > 1 else text
 

@@ -41,7 +41,8 @@ def epoch_words(event: dict[str, Any]) -> str:
 
 def words(event: dict[str, Any], label: str) -> str | None:
     """The plain line for an event; None for one that needs none."""
-    place = f"[{event['number']}/{event['units']}] {event['label']}" if "number" in event else f"  {event.get('label', label)}"
+    name = one_line(event.get("label", label))
+    place = f"[{event['number']}/{event['units']}] {name}" if "number" in event else f"  {name}"
     match event["event"]:
         case "unit":
             return f"{place}: starting"

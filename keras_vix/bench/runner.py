@@ -18,7 +18,7 @@ from typing import IO, Any
 from . import store
 from .board import Board
 from .child import UNWRITTEN
-from .environment import without_home
+from .environment import discreet
 from .outcome import explain, oom_kills
 from .unit import failure, remember, Unit
 
@@ -419,8 +419,8 @@ def parse(line: str) -> dict[str, Any]:
 
 
 def tail(log: IO[bytes], lines: int = 8) -> str:
-    """The last lines of what a child wrote to its error stream, without the name of the home folder."""
-    size = 200 * lines
+    """The last lines of what a child wrote to its error stream, without the name of the home folder and without secrets."""
     log.seek(0, os.SEEK_END)
-    log.seek(max(0, log.tell() - size))
-    return without_home("\n".join(log.read().decode(errors="replace").strip().splitlines()[-lines:]))
+    log.seek(max(0, log.tell() - 2**16))
+    said = discreet(log.read().decode(errors="replace")).strip()[-200 * lines :]  # a secret cut in two would not be known
+    return "\n".join(said.splitlines()[-lines:])

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .environment import discreet
+
 SCHEMA = 1
 NEEDED = ("schema", "status", "label", "fingerprint", "unit")
 TEMPORARY = re.compile(r"\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.[^.]+\.tmp$")
@@ -154,8 +156,17 @@ def path_of(out: Path, label: str, fingerprint: str) -> Path:
 
 
 def write(path: Path, row: Mapping[str, Any]) -> None:
-    """Store a row."""
-    write_text(path, to_json({"schema": SCHEMA, **row}, indent=None))
+    """Store a row, without the home folder's name and without secrets that an error may have told."""
+    write_text(path, to_json(told({"schema": SCHEMA, **row}), indent=None))
+
+
+def told(value: Any) -> Any:
+    """The value with every text in it made discreet."""
+    if isinstance(value, Mapping):
+        return {key: told(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [told(item) for item in value]
+    return discreet(value) if isinstance(value, str) else value
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside setti
 DEFAULT = "digits"
 SIZE_ADVICE = "give --set input_shape=[height,width,channels], for example [96,96,3]"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
+LONGEST = 2_000  # characters of a value on a command line
 MOST = 10_000  # rows that one of a file may stand for
 
 
@@ -42,16 +43,21 @@ def scalar(text: str) -> Any:
     """A value typed on a command line: a TOML or JSON value, or else the word itself.
 
     `3` is a number, `true` and `null` are themselves, `[8, 8, 1]` is a list, `softmax` and `"softmax"` are strings.
+
+    Raises:
+        ValueError: it is longer than any value.
     """
+    if len(text) > LONGEST:
+        raise ValueError(f"A value has at most {LONGEST:,} characters. Received: {text[:40]!r} and {len(text) - 40:,} more.")
     try:
         found = tomllib.loads(f"value = {text}")
         if set(found) == {"value"}:
             return found["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         pass
     try:
         return json.loads(text, parse_constant=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -113,9 +119,10 @@ def read(path: Traversable) -> dict[str, Any]:
         ValueError: it cannot be read, is no TOML, or holds a key that means nothing; the message names the file.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise ValueError(f"it has {len(content):,} bytes, and {LARGEST:,} are enough")
+            raise ValueError(f"it has more bytes, where {LARGEST:,} are enough")
         data = tomllib.loads(content.decode())
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error

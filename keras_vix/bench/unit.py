@@ -8,7 +8,7 @@ from typing import Any
 
 from ..train.recipe import NAMES as RECIPE_FIELDS
 from . import store
-from .environment import without_home
+from .environment import discreet
 from .tables import short
 
 Progress = Callable[[dict[str, Any]], None]
@@ -107,7 +107,7 @@ def identity(unit: Unit) -> dict[str, Any]:
         "fingerprint": unit.fingerprint,
         "unit": unit.to_dict(),
         "preset": unit.preset,
-        "dataset": without_home(unit.dataset),
+        "dataset": discreet(unit.dataset),
         "profile": unit.profile,
         "seed": unit.seed,
         "m": unit.overrides.get("m"),
@@ -121,7 +121,7 @@ def identity(unit: Unit) -> dict[str, Any]:
 
 def failure(unit: Unit, status: str, message: str) -> dict[str, Any]:
     """The row of a unit that gave no result: `error`, `oom`, `killed` or `timeout`, and why."""
-    return identity(unit) | {"status": status, "message": without_home(message)[-2000:]}
+    return identity(unit) | {"status": status, "message": discreet(message)[-2000:]}
 
 
 def remember(heard: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MISTAKES as error:
         if len(words) < len(given):
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        from ..bench.clean import words as legible
+
+        print(f"Error: {legible(error)}", file=sys.stderr)
         return 2
 
 

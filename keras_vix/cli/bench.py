@@ -32,11 +32,11 @@ def bench_command(
         "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
         "limit": limit, "deterministic": deterministic or None, "devices": devices,
     }
+    from ..bench import store, suites
+
     suite = choose(suite_file, suite_name, models, settings | pairs(options), seeds, up_to)
     engines = engine_of(engine, address, jobs)
-    out = usable(out or Path("runs") / suite.name)
-    from ..bench import suites
-
+    out = usable(out or Path("runs") / store.slug(suite.name))
     plans = suites.check(suite.units)
     if dry_run:
         show_plan(suite, plans, out)
@@ -132,13 +132,13 @@ def measure(
     from .. import checks
     from ..bench import report, runner
     from ..bench.board import pages
-    from ..bench.environment import without_home
+    from ..bench.environment import discreet
     from ..bench.progress import progress
 
     checks.package("seaborn", "The figures of a benchmark")
     fingerprints = [unit.fingerprint for unit in suite.units]
     with pages(out, wait=True):
-        report.describe_suite(out, suite.title, suite.description, without_home(command), fingerprints, suite.published)
+        report.describe_suite(out, suite.title, suite.description, discreet(command), fingerprints, suite.published)
     stream = sys.stderr if as_json else sys.stdout
     with plain_warnings(), stopping() as request, progress(stream) as listener:
 

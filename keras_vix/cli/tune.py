@@ -34,7 +34,7 @@ def tune_command(
     from ..data import load
     from .bench import usable
 
-    out = usable(out or Path("runs") / f"tune-{name}-{store.slug(Path(dataset).name)}")
+    out = usable(out or Path("runs") / store.slug(f"tune-{name}-{Path(dataset).name}"))
     drawn, limits = spaces(space), pairs(budget)
     seed = seed or 0
     data = load(dataset, seed=seed, limit=limit)
@@ -148,6 +148,10 @@ def cell(value: Any) -> str:
     """A value in the table, without marks that rich would read."""
     from rich.markup import escape
 
+    from ..bench.tables import one_line
+
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else escape(one_line(value))

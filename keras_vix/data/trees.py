@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
+from ..checks import plain
+
 TEXT_LIMIT = 2**24  # bytes of a list of names; above it something else lies there
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 1  # the bit of a member's flags
@@ -100,6 +102,8 @@ class Zip(Tree):
         self._folders: dict[str, set[str]] = {}
         for member in self._archive.namelist():
             folder, _, name = member.rpartition("/")
+            if name and name in self._folders.get(folder, ()):
+                raise ValueError(f"A zip must hold each file once. Received: {self.where(member)} twice; zip the files anew.")
             self._folders.setdefault(folder, set()).add(name)  # a folder's own entry ends in "/": its name here is ""
 
     def names(self, folder: str) -> list[str]:
@@ -135,11 +139,6 @@ def open_tree(path: Path) -> Tree:
     if not path.is_file():
         raise FileNotFoundError(f"A folder or a zip is needed. Received: path={str(path)!r}; there is nothing of that name.")
     return Zip(path)
-
-
-def plain(name: str) -> bool:
-    """Whether a name means one thing within one folder on any system: no path, no drive, not the folder above."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def _check_size(where: str, size: int, limit: int) -> None:

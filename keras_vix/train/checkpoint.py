@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from .. import checks
+from .allowed import check_arrays, check_members
 
 SUFFIXES = (".keras", ".weights.h5")
 MEMBERS = ("config.json", "metadata.json", "model.weights")  # or how their names begin
@@ -277,8 +278,9 @@ def verify(path) -> None:
 
 
 def read_archive(path: pathlib.Path) -> None:
-    """Compare every member of an archive with its checksum."""
+    """Compare every member of an archive with its checksum; names and sizes come first, since reading is work."""
     with zipfile.ZipFile(path) as archive:
+        check_members(archive, path.stat().st_size)
         missing = [start for start in MEMBERS if not any(name.startswith(start) for name in archive.namelist())]
         if missing:
             raise ValueError(f"no {', '.join(missing)} in it")
@@ -298,6 +300,7 @@ def read_weights(path: pathlib.Path) -> None:
             arrays.append(np.asarray(item).size)
 
     with h5py.File(path, "r") as file:
+        check_arrays(file)
         file.visititems(look)
     if not arrays:
         raise ValueError("no array in it")
