@@ -138,6 +138,7 @@ def test_without_a_data_set_a_model_is_shown_as_it_was_published(capsys):
     assert json.loads(capsys.readouterr().out)["config"]["depth"] == 1
 
 
+@pytest.mark.long
 def test_the_shell_is_told_how_names_go_on(elsewhere):
     def ask(typed):
         words = {"_KERAS_VIX_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}

@@ -18,6 +18,7 @@ def script(name):
     return module
 
 
+@pytest.mark.long
 def test_the_page_of_models_is_up_to_date():
     module = script("make_models")
     assert module.page() == (ROOT / "docs/models.md").read_text(), "run: python docs/make_models.py"

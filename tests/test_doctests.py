@@ -69,6 +69,7 @@ def searches(tmp_path_factory):
     return tmp_path_factory.mktemp("searches")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_gives_what_it_says(name, tmp_path, searches, monkeypatch):
     if name in NEEDS:

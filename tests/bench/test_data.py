@@ -46,6 +46,7 @@ def test_a_unit_on_a_folder(pets):
     assert row["config"]["classes"] == 2 and row["dataset"] == "./pets"
 
 
+@pytest.mark.long
 def test_listed_images_are_resized_to_the_shape_of_the_model():
     row = measure(Unit("transformer_global", "digits", epochs=1, limit=60, overrides={**TINY, "input_shape": [16, 16, 1]}))
     assert row["status"] == "done" and list(row["config"]["input_shape"]) == [16, 16, 1]

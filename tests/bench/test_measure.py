@@ -99,6 +99,7 @@ def test_half_of_the_images_to_choose_by(row):
     assert (wider["train_images"], wider["validation_images"], wider["test_images"]) == (60, 60, 120)
 
 
+@pytest.mark.long
 def test_a_row_in_bfloat16_and_several_steps_at_once(row):
     options = SMALL.overrides | {"steps_per_execution": 3}
     mixed = child.row_of(dataclasses.replace(SMALL, epochs=2, dtype_policy="mixed_bfloat16", overrides=options), lambda event: None)

@@ -292,6 +292,7 @@ def test_the_swap_suite_has_the_same_models_from_scratch_for_as_many_epochs():
     assert [(unit.seed, own, unit.epochs + unit.distill_epochs) for unit, own in zip(swapped, models)] == scratch
 
 
+@pytest.mark.long
 def test_the_smoke_suite_trains_measures_and_reports(tmp_path):
     units = suite("smoke").units
     report.describe_suite(tmp_path, "Smoke", "", "", [unit.fingerprint for unit in units])

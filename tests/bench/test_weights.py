@@ -69,6 +69,7 @@ def test_rows_of_the_twin_stand_beside_the_reports_tables(twin):
     assert [title.partition(",")[0] for title in titles[:-1]] == [f"Table {number}" for number in (1, 2, 3, 6, 7, 14, 15)]
 
 
+@pytest.mark.long
 def test_what_a_model_can_do_before_it_is_trained_is_in_its_row(twin, monkeypatch):
     """Softmax swapped for itself is the teacher."""
     (vit, vil, _), (taught, started, _), folder = twin

@@ -73,6 +73,7 @@ def test_a_file_answers_as_its_model(format, tmp_path):
     assert lines[0] == f"{path}: {format}, float32" and opened.runtime in lines[-1] and f"{report.bytes:,} bytes" in lines[1]
 
 
+@pytest.mark.long
 @here
 @every_format
 def test_int8_is_in_the_file_and_not_in_the_model(format, tmp_path):

@@ -66,6 +66,7 @@ def test_training_is_the_same(name):
     assert np.allclose(plain.predict(X, verbose=0), remat.predict(X, verbose=0), atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)

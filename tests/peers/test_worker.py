@@ -42,6 +42,7 @@ def test_one_thread_is_asked_of_every_framework():
     assert "OMP_NUM_THREADS" not in set(Settings(threads=None).surroundings(find("jax-mha"))) - set(os.environ)
 
 
+@pytest.mark.long
 def test_a_tiny_run_measures_two_contenders_and_goes_on_where_it_was(tmp_path):
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     command = [sys.executable, str(HERE / "run.py"), "--here", "--out", str(tmp_path), "--groups", "attention",

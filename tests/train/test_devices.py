@@ -29,6 +29,7 @@ def apart(backend: str, case: str, folder: Path) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+@pytest.mark.long
 def test_two_devices_are_one(tmp_path):
     """Clipped gradients, random features that are redrawn, averaged weights, smaller last batches, the saved file on one device."""
     assert_equal(apart("tensorflow", "exact", tmp_path))

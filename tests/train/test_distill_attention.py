@@ -10,6 +10,8 @@ from keras_vix.interop import transfer
 from keras_vix.interop.transfer import roles
 from keras_vix.train import AttentionDistiller, distill_attention
 
+from ..presets import sampled
+
 JIT = {"jit_compile": keras.config.backend() == "jax"}  # compiling takes longer than all the steps
 SIZES = dict(dataset="digits", patch=2, dim=16, depth=2, num_heads=2, mlp_dim=32, compile=False)
 KERNELS = {
@@ -82,7 +84,7 @@ def test_softmax_and_softmax_begin_at_no_error():
     assert max(error(AttentionDistiller(student, teacher, blocks=[0, 1], through=True), images().x)) <= 1e-10
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", sampled(KERNELS, sample=["performer"]))
 def test_every_block_learns_and_nothing_else_moves(kernel):
     student, teacher = couple(kernel)
     x = images()
@@ -195,6 +197,7 @@ def test_the_rate_falls_to_zero_over_all_steps():
     assert len(moves) == 11 and moves[-1] < 0.1 * max(moves[:4])
 
 
+@pytest.mark.long
 def test_mixed_precision():
     """The student's blocks in half precision beside a teacher in float32."""
     teacher = scatter(vit())
@@ -207,7 +210,7 @@ def test_mixed_precision():
     assert all(a < b for a, b in zip(error(AttentionDistiller(student, teacher), images().x), before))
 
 
-@pytest.mark.parametrize("preset", ["swin_t", "pit_ti", "cait_xxs24"])
+@pytest.mark.parametrize("preset", sampled(["swin_t", "pit_ti", "cait_xxs24"], sample=["swin_t"]))
 def test_other_families(preset):
     """Windows and stages; layer scale."""
     few = {"swin_t": dict(depth=(1, 2), dim=(8, 16), num_heads=(2, 2), window=2, shift=1), "pit_ti": dict(depth=(1, 1), dim=(8, 16), num_heads=(1, 2))}

@@ -12,6 +12,8 @@ from keras_vix.interop.transfer import roles
 from keras_vix.train import LayerwiseAdamW, Recipe, compile, layer_rates
 from keras_vix.train.rates import LAYERWISE, depths
 
+from ..presets import sampled
+
 JIT = {"jit_compile": keras.config.backend() == "jax"}  # compiling takes longer than all the steps
 TORCH = keras.config.backend() == "torch"
 SAME = partial(np.allclose, rtol=1e-6, atol=1e-6) if TORCH else np.array_equal  # its own loop rounds in another order
@@ -212,7 +214,7 @@ def test_one_compiled_step_serves_frozen_and_moving_weights(monkeypatch):
     assert traced >= len(model.trainable_weights) and len(calls) == traced
 
 
-@pytest.mark.parametrize("frozen", [2, 5])
+@pytest.mark.parametrize("frozen", sampled([2, 5], sample=[2]))
 def test_a_file_goes_on_where_it_stopped(tmp_path, frozen):
     options = {"rates": RATES, "new": NEW, "frozen_steps": frozen}
     how = Recipe(learning_rate=1e-2, weight_decay=0.3, clip_norm=1.0, ema=0.9, schedule="cosine", warmup=0.2, **JIT)

@@ -75,6 +75,7 @@ def test_a_peak_that_follows_the_batch_follows_accumulated_ones():
     assert whole.learning_rate == parts.learning_rate > recipe("vit_ti16", recipe="deit", batch_size=128).learning_rate
 
 
+@pytest.mark.long
 def test_mixed_precision_moves_every_weight():
     """Feature maps in float16 underflow, every step is skipped and nothing says so; here they run in float32."""
     keras.config.set_dtype_policy("mixed_float16")

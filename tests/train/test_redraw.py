@@ -232,6 +232,7 @@ def test_a_kernel_without_a_projection_cannot_redraw(kernel, words):
         kernel.redraw()
 
 
+@pytest.mark.long
 def test_the_same_on_jax():
     """This file again, with JAX under Keras."""
     if keras.config.backend() == "jax" or importlib.util.find_spec("jax") is None:

@@ -28,6 +28,7 @@ def test_the_draws_are_those_of_keras():
     assert found[0] == found[1]
 
 
+@pytest.mark.long
 def test_without_tensorflow_beside_jax():
     pytest.importorskip("jax")
     said = []

@@ -71,6 +71,7 @@ def test_latency_and_memory_are_measured_before_training():
         assert hypermodel.figures[next(iter(budget))] > 0
 
 
+@pytest.mark.long
 def test_other_tuners_take_it(tmp_path):
     """Three trials of Keras Tuner's own random search; its table has the failure's reason and the counts."""
     hypermodel = tune.hypermodel("performer_softmax", {"dim": [7, 8, 16]}, dataset="digits",

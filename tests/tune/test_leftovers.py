@@ -28,6 +28,7 @@ def graphs():
     return weakref.WeakSet(thing for thing in gc.get_objects() if isinstance(thing, FuncGraph))
 
 
+@pytest.mark.long
 @tensorflow
 def test_no_graph_outlives_its_model():
     trained()  # fills caches

@@ -4,6 +4,7 @@ import gc
 import weakref
 
 import keras
+import pytest
 
 from keras_vix import tune
 from tests.tune.small import SPACE, WORDS, digits
@@ -20,6 +21,7 @@ class Remember(keras.callbacks.Callback):
         MODELS.append(weakref.ref(self.model))
 
 
+@pytest.mark.long
 def test_no_model_outlives_its_trial(tmp_path):
     """Histories, callbacks and Keras' own records would keep it, its optimizer and its graphs."""
     tune.search("performer_softmax", digits(), SPACE, max_trials=3, directory=tmp_path, callbacks=[Remember()], verbose=0, **WORDS)

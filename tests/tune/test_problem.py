@@ -10,7 +10,7 @@ from keras_vix.tune import ready
 from keras_vix.tune.problem import Problem
 from keras_vix.zoo import PRESETS, configure
 from keras_vix.zoo.outline import outline
-from tests.presets import SAMPLE
+from tests.presets import SAMPLE, SOME, sampled
 
 
 def points(problem, number=40):
@@ -91,7 +91,7 @@ def test_every_preset_has_a_space_of_models(name, monkeypatch):
             problem.point(next(point for point in drawn if point.get(word) == value))
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLE))
+@pytest.mark.parametrize("name", sampled(sorted(SAMPLE), sample=SOME))
 def test_spaces_fit_the_tokens_that_a_model_sees(name):
     """The extremes that matter to a kernel: its largest m, in the narrowest and the widest model."""
     space = tune.space(name, dataset="digits")

@@ -29,6 +29,7 @@ def found(tmp_path_factory):
     return search(tmp_path_factory.mktemp("search") / "run", max_trials=TRIALS)
 
 
+@pytest.mark.long
 def test_the_table(found):
     table = found.table
     assert list(table["status"]) == ["done", "done", "infeasible"]

@@ -45,6 +45,7 @@ def test_the_count_is_the_rows_own_and_near_the_calculated_one(name):
     assert (config.dim, config.depth) == (dim, depth) and {d // h for d, h in zip(dim, config.num_heads)} == {32}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SIZES)
 def test_a_model_has_as_many_parameters_as_calculated(name):
     dim, depth, _ = SIZES[name]
@@ -75,6 +76,7 @@ def test_prefix_tokens_are_refused():
         configure("acc_vit_t", dataset="cifar10", prefix=1)
 
 
+@pytest.mark.long
 def test_a_small_one_learns_saves_and_loads(tmp_path):
     data = keras_vix.data.load("digits", limit=60)
     model = keras_vix.build("acc_vit_t", dataset="digits", drop_path=0.1, **SMALL)

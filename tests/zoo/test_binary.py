@@ -61,6 +61,7 @@ def test_reduction_of_keys_is_given_for_each_stage():
     assert configure("binary_vit").options["kv_reduction"] == (8, 4, 1, 1)
 
 
+@pytest.mark.long
 def test_two_steps_move_every_weight_and_the_branches_speak():
     model = keras_vix.build("binary_vit", dataset="digits", depth=(1, 1, 0, 0))
     branches = [w for w in model.trainable_weights if "/mean" in w.path and w.path.endswith("gamma")]

@@ -164,6 +164,7 @@ def test_encoder_tokens_see_each_other_and_the_decoder_sees_them_all():
         assert (np.abs(logits(model, source) - before)[0].max(-1) > 1e-4).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_a_saved_model_gives_the_same_and_goes_on_training(norm, tmp_path):
     model = tiny(norm=norm, depth=2)
