@@ -17,7 +17,7 @@ TORCH := .venv-torch/bin
 # Wheels without CUDA, ten times smaller; without this index pip takes those of the default one.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/zoo/test_padding.py tests/zoo/test_precision.py \
-	tests/zoo/test_jit.py tests/bench/test_advise.py tests/train/test_redraw.py tests/train/test_distill.py \
+	tests/test_golden.py tests/zoo/test_jit.py tests/bench/test_advise.py tests/train/test_redraw.py tests/train/test_distill.py \
 	tests/train/test_distill_attention.py tests/train/test_finetune.py tests/train/test_rates.py tests/interop \
 	tests/interpret/test_factors.py tests/interpret/test_parts.py tests/test_doctests.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
