@@ -2,6 +2,7 @@
 # make test           the whole default test suite
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes
+# make test-mutants   makes 61 mistakes, one at a time, in a copy of the package, and sees whether the tests notice: ten minutes
 # make test-backends  laws, kernels, mixers, ops, parts and the docstrings' examples under TensorFlow, JAX and torch
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
 # make bench-peers    measures our attention layers beside other packages' (benchmarks/peers), on one thread, then on two
@@ -22,7 +23,7 @@ ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/par
 	tests/interpret/test_factors.py tests/interpret/test_parts.py tests/test_doctests.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers docs notebooks test test-notebooks test-wheel test-faults test-slow test-backends test-parity lint clean
+.PHONY: benchmark bench-peers docs notebooks test test-notebooks test-wheel test-faults test-slow test-mutants test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -43,6 +44,9 @@ test-faults: .venv/installed-test
 test-slow: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,jax,ray]'
 	$(BIN)/python -m pytest tests/slow -n 2
+
+test-mutants: .venv/installed-test
+	$(BIN)/python -m tests.mutants.run
 
 test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax
