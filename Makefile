@@ -3,6 +3,7 @@
 # make test-long      the others: every preset, every export, the pages and examples, runs that are killed
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes
+# make test-mutants   makes 61 mistakes, one at a time, in a copy of the package, and sees whether the tests notice: ten minutes
 # make test-backends  laws, kernels, mixers, ops, parts and the docstrings' examples under TensorFlow, JAX and torch
 # make coverage       counts which lines, and which raise statements, the tests reach
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits
@@ -19,12 +20,13 @@ TORCH := .venv-torch/bin
 # Wheels without CUDA, ten times smaller; without this index pip takes those of the default one.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ANY_BACKEND := tests/test_laws.py tests/kernels tests/mixers tests/ops tests/parts tests/zoo/test_padding.py tests/zoo/test_precision.py \
-	tests/zoo/test_jit.py tests/bench/test_advise.py tests/train/test_redraw.py tests/train/test_distill.py \
+	tests/test_golden.py tests/zoo/test_jit.py tests/bench/test_advise.py tests/train/test_redraw.py tests/train/test_distill.py \
 	tests/train/test_distill_attention.py tests/train/test_finetune.py tests/train/test_rates.py tests/interop \
 	tests/interpret/test_factors.py tests/interpret/test_parts.py tests/test_doctests.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: benchmark bench-peers coverage docs notebooks test test-long test-notebooks test-wheel test-faults test-slow test-backends test-parity lint clean
+.PHONY: benchmark bench-peers coverage docs notebooks test test-long test-notebooks test-wheel test-faults test-slow test-mutants \
+	test-backends test-parity lint clean
 
 benchmark: .venv/installed
 	$(BIN)/keras-vix bench --suite digits --out runs/digits
@@ -56,6 +58,10 @@ test-faults: .venv/installed-test
 test-slow: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,jax,ray]'
 	$(BIN)/python -m pytest tests/slow -n 2
+	KERAS_VIX_EXAMPLES=5000 $(BIN)/python -m pytest tests/test_hypothesis.py -n 2 --timeout 3600
+
+test-mutants: .venv/installed-test
+	$(BIN)/python -m tests.mutants.run
 
 test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -63,6 +64,13 @@ def test_wrong_files(name, error, words, tmp_path):
         (tmp_path / name).write_bytes(b"something")
     with pytest.raises(error, match=words):
         keras_vix.load(tmp_path / name)
+
+
+def test_a_file_with_code_is_refused(tmp_path):
+    inputs = keras.Input((4,))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)).save(tmp_path / "code.keras")
+    with pytest.raises(ValueError, match="unsafe"):
+        keras_vix.load(tmp_path / "code.keras")
 
 
 def test_smoothing_has_a_floor_and_ce_has_not():

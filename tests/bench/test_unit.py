@@ -67,6 +67,15 @@ def test_a_missing_program_gives_no_answer():
     assert environment.ask("python3", "-c", "import sys; sys.exit(3)") is None
 
 
+def test_every_field_is_in_the_fingerprint():
+    other = {str: "x", int: 7, float: 0.5, bool: True, dict: {"m": 8}}
+    plain = unit.Unit("vit")
+    kinds = {field.name: type(getattr(plain, field.name)) for field in dataclasses.fields(plain)}
+    changed = {name: other.get(kind, 3) for name, kind in kinds.items()} | {"start": "0123456789", "backend": "jax", "validation": 0.2}
+    prints = {dataclasses.replace(plain, **{name: value}).fingerprint for name, value in changed.items()}
+    assert len(prints | {plain.fingerprint}) == len(kinds) + 1
+
+
 def test_a_fingerprint_outlives_fields_that_came_later():
     """The stored results of `benchmarks/results/digits` go by these digits."""
     plain = unit.Unit("performer_relu", seed=0, backend="tensorflow", overrides={"m": 16})

@@ -66,6 +66,12 @@ def test_held_out_test_is_a_fifth_rounded_up(total, expected):
     assert (len(train.y), len(test.y)) == (total - expected, expected)
 
 
+def test_the_held_out_test_is_the_same_for_ever():
+    first, again = (splits.hold_out_test(numbered(np.arange(40) % 3))[1].x for _ in range(2))
+    assert np.array_equal(first, again)
+    assert first.ravel().tolist() == [4, 6, 24, 25, 27, 28, 29, 32]
+
+
 @pytest.mark.parametrize(
     "total, part, expected", [(60000, 0.1, 6000), (50000, 0.1, 5000), (1437, 0.1, 144), (4, 0.1, 1)]
 )

@@ -9,7 +9,7 @@ from keras import ops
 from keras_vix.kernels import Performer, Softmax
 from keras_vix.ops import features as maps
 
-from ..laws import run
+from ..laws import differentiate, run, weighting
 from ..reference import kernel_attention, loop, softmax_attention
 
 WIDTH = 4
@@ -97,6 +97,16 @@ def test_exact_stabiliser_equals_float64_without_any(features):
         weights = np.exp(score - np.logaddexp.reduce(score, axis=-1)[:, None])
         # the exponent itself is rounded to float32, so the tolerance grows with its size
         assert np.abs(out - weights @ v[0, 0]).max() <= 2e-6 * max(1, scale**2), scale
+
+
+def test_the_stabilisers_are_constants_to_the_gradient():
+    """The gradient of each feature is that of its own exponential: what is taken off, of whatever maximum, has none."""
+    u_q, u_k = np.random.default_rng(3).standard_normal((2, 2, 9, 6)).astype("float32")
+    paper = lambda q, k: maps.paper_stabiliser(q, k, q, k)
+    for stabiliser in (maps.exact_stabiliser, maps.full_stabiliser, paper):
+        for place in (0, 1):
+            phi, *gradients = differentiate(lambda *u: stabiliser(*u)[place] + 0.0 * u[1 - place], [u_q, u_k])
+            assert np.abs(gradients[place] - weighting(phi.shape) * phi).max() <= 1e-6 and not gradients[1 - place].any()
 
 
 @pytest.mark.parametrize("constant", [-50.0, 3.0, 1e3])

@@ -232,6 +232,18 @@ def test_a_damaged_file_does_not_push_out_the_previous_one(tmp_path):
     assert weights_of(path)[1][0] == 3.0 and weights_of(checkpoint.previous_of(path))[1][0] == 1.0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_cannot_be_read_again_takes_nobodys_place(name, tmp_path, monkeypatch):
+    path = tmp_path / name
+    checkpoint.save(tiny(), path)
+    whole = path.read_bytes()
+    for writer in ("write_model", "write_weights"):
+        monkeypatch.setattr(checkpoint, writer, lambda model, place: place.write_bytes(whole[: len(whole) // 2]))
+    with pytest.raises(OSError, match="could not be saved: .*not a valid"):
+        checkpoint.save(tiny(1.0), path)
+    assert path.read_bytes() == whole and os.listdir(tmp_path) == [name]
+
+
 def test_a_file_system_without_links_keeps_a_copy(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EPERM, "no links here")

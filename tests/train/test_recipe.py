@@ -7,7 +7,7 @@ import pytest
 import keras_vix
 from keras_vix.data import POLICIES
 from keras_vix.facts import DATASETS
-from keras_vix.train import Recipe, compile, recipe
+from keras_vix.train import Recipe, SigmoidCrossentropy, SmoothedCrossentropy, compile, recipe
 from keras_vix.train.compile import rate
 
 
@@ -31,6 +31,15 @@ def test_the_cosine_rises_and_falls():
     assert values[0] == 0 and abs(max(values) - 2e-3) <= 1e-9 and np.argmax(values) == 10 and values[-1] <= 1e-9
     assert rate(Recipe(schedule="cosine", learning_rate=2e-3), None) == 2e-3
     assert rate(Recipe(schedule="constant"), 100) == 1e-3
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.2}, {"loss": "sigmoid"}])
+def test_the_loss_is_the_recipes(options, tmp_path):
+    model = keras_vix.build("vit", dataset="digits", dim=8, depth=1, num_heads=1, **options)
+    model.save(tmp_path / "a.keras")
+    for loss in (model.loss, keras_vix.load(tmp_path / "a.keras").loss):
+        assert isinstance(loss, SigmoidCrossentropy if "loss" in options else SmoothedCrossentropy)
+        assert getattr(loss, "label_smoothing", None) == options.get("label_smoothing")
 
 
 def test_weight_decay_spares_biases_norms_and_positions():
