@@ -72,6 +72,7 @@ def counts():
 BETWEEN = {"binary_attention": (5, 20)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_products_are_what_the_compiler_counts(case, counts):
     """Twice our count and few operations more. XLA's CPU compiler keeps products as such here, so it sees them all."""

@@ -189,7 +189,7 @@ CHOICES = {
 PRODUCT = random.Random(20240501).sample(list(itertools.product(*CHOICES.values())), 24)
 
 
-@pytest.mark.parametrize("point", PRODUCT, ids="-".join)
+@pytest.mark.parametrize("point", sampled(PRODUCT, sample=PRODUCT[:6]), ids="-".join)
 def test_any_sensible_combination_builds_and_learns_something(point):
     choice = dict(zip(CHOICES, point))
     extra = {"m": 4} if choice["kernel"] != "softmax" else {}
