@@ -13,7 +13,7 @@ from .laws import feed
 
 FILES = sorted(golden.FOLDER.glob("*/*.keras"))
 # The largest output is 1: what is left is rounding, in the order in which a machine and a backend add
-TOLERANCE = {"tensorflow": 1e-6, "jax": 1e-5, "torch": 1e-5}[keras.config.backend()]
+TOLERANCE = {"tensorflow": 2e-6, "jax": 1e-5, "torch": 1e-5}[keras.config.backend()]
 
 
 def test_every_registered_part_has_a_file():
