@@ -150,11 +150,11 @@ def test_a_fatal_error_ends_a_search(tmp_path, monkeypatch):
     """A word of Keras Tuner for what every further trial would fail of as well."""
     begun = []
 
-    def build(self, hp):
-        begun.append(hp)
+    def run_trial(self, trial, *_, **__):
+        begun.append(trial)
         raise FatalError("no disk")
 
-    monkeypatch.setattr(tune.hypermodel.__globals__["_classes"](), "build", build)
+    monkeypatch.setattr(keras_tuner.Tuner, "run_trial", run_trial)
     with pytest.raises(FatalError, match="no disk"):
         search(tmp_path / "run", max_trials=TRIALS)
     assert len(begun) == 1 and list(tune.results(tmp_path / "run")["status"]) == ["unfinished"]
