@@ -306,6 +306,7 @@ def test_a_signal_ends_what_can_be_torn_by_exit_code_130(monkeypatch):
     def stopped(*_, **__):
         signal.raise_signal(signal.SIGTERM)
         after.append("went on")
+        return ["vit"]
 
     monkeypatch.setattr("keras_vix.list_models", stopped)
     assert cli.main(["list"]) == 130 and after == []
