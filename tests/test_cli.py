@@ -5,6 +5,8 @@ import io
 import json
 import os
 import re
+import runpy
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from keras_vix import cli, list_models
 from keras_vix.zoo import PRESETS
 from keras_vix.bench import figures, report, runner, suites
 from keras_vix.bench.unit import Unit, identity
+from keras_vix.cli.stopping import stopping
 
 SUITE = 'dataset = "digits"\n[[rows]]\npreset = "performer_relu"\nm = 8\n'
 
@@ -101,6 +104,21 @@ def test_a_call_that_makes_no_sense_is_refused_before_anything_is_written(call, 
     assert words in captured.err and "Traceback" not in captured.err
     assert captured.out == ""
     assert files(elsewhere) == before
+
+
+def test_without_typer_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(ImportError, match="needs typer and rich; run pip install typer rich"):
+        runpy.run_path(cli.__file__)
+
+
+def test_a_package_that_is_there_and_lacks_another_is_not_called_missing(elsewhere, monkeypatch, capsys):
+    (elsewhere / "packages").mkdir()
+    (elsewhere / "packages" / "seaborn.py").write_text("import no_such_part\n")
+    monkeypatch.syspath_prepend(elsewhere / "packages")
+    monkeypatch.delitem(sys.modules, "seaborn", raising=False)
+    assert cli.main("bench --models performer_relu:m=8".split()) == 2
+    assert capsys.readouterr().err == "Error: No module named 'no_such_part'\n"
 
 
 def test_debug_shows_where_an_error_comes_from():
@@ -271,9 +289,33 @@ def test_a_disk_that_fills_up_is_exit_code_1(monkeypatch, capsys):
     assert capsys.readouterr().err == "Error: [Errno 28] no room for rows/x.json The same command goes on from there.\n"
 
 
-def test_signals_are_as_they_were_after_a_call():
-    import signal
+def test_a_reader_that_goes_away_ends_a_run_without_a_word(monkeypatch, capsys):
+    """Unlike a disk that fills up, though both are errors of the system."""
+    def run(*_, **__):
+        raise BrokenPipeError(32, "Broken pipe")
 
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(cli, "quiet", lambda: 1)  # it would close the output of the tests
+    assert cli.main("bench --models performer_relu:m=8".split()) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_signal_ends_what_can_be_torn_by_exit_code_130(monkeypatch):
+    after = []
+
+    def stopped(*_, **__):
+        signal.raise_signal(signal.SIGTERM)
+        after.append("went on")
+        return ["vit"]
+
+    monkeypatch.setattr("keras_vix.list_models", stopped)
+    assert cli.main(["list"]) == 130 and after == []
+    with stopping(calm=True) as request:  # at the next good moment
+        stopped()
+    assert after == ["went on"] and request.stop.is_set()
+
+
+def test_signals_are_as_they_were_after_a_call():
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     assert cli.main(["list"]) == 0

@@ -56,12 +56,12 @@ def read_folder(
     serves. Nothing but the first image of some classes, and a sample for the pixel statistics, is opened.
 
     Args:
-        tree: Where they are.
+        tree: Where they are; it `holds` some.
         size: (height, width); None where all images have one shape.
         wanted: Only these classes, in this order.
 
     Raises:
-        ValueError: No images, classes that do not agree, or images of several shapes without a size.
+        ValueError: A class without images, classes that do not agree, or images of several shapes without a size.
     """
     top = TRAIN if any(_images(tree, join(TRAIN, name)) for name in tree.folders(TRAIN)) else ""
     classes = _classes(tree, top, wanted)
@@ -83,8 +83,6 @@ def _options(exact: bool) -> dict:
 
 def _classes(tree: Tree, top: str, wanted: tuple[str, ...] | None) -> list[str]:
     found = tree.folders(top)
-    if not found:
-        raise ValueError(f"Images in folders of their classes are needed. Received: {tree.where(top)} without folders.")
     if wanted is None:
         return found
     missing = [name for name in wanted if name not in set(found)]

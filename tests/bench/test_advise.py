@@ -94,6 +94,16 @@ def test_the_candidates_of_the_package_are_all_models():
     assert chosen(None, 16)["Linformer"]["m"] == 16 and CANDIDATES["Linformer"]["m"] == 64
 
 
+def test_where_nothing_could_be_measured_the_command_says_so_and_fails(monkeypatch, capsys):
+    def full(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(module, "Racer", full)
+    assert cli.main("advise --input-shape 16x16x3 --patch 4 --dim 16 --num-heads 2 --m 4".split()) == 1
+    text = capsys.readouterr().out
+    assert "None of the mixers could be measured" in text and f"{EXACT}: no room" in text
+
+
 @pytest.mark.long
 def test_memory_is_weighed_in_processes_of_their_own():
     found = keras_vix.advise((16, 16, 3), 4, mixers={}, memory=True, **SMALL)

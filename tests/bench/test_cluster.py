@@ -42,6 +42,51 @@ def test_without_ray_the_message_says_what_to_install(tmp_path, monkeypatch, cap
     assert list(tmp_path.iterdir()) == []
 
 
+class Ray:
+    """A stand-in for the package: what connecting raises, and the nodes that there are then."""
+
+    def __init__(self, error, nodes):
+        self.error, self.known, self.said = error, nodes, []
+
+    def is_initialized(self):
+        return False
+
+    def init(self, **options):
+        self.said.append(options["address"])
+        if self.error is not None:
+            raise self.error
+
+    def nodes(self):
+        return self.known
+
+    def shutdown(self):
+        self.said.append("shutdown")
+
+
+AWAY = {"NodeID": "a" * 56, "Alive": False, "Resources": {"CPU": 2.0}}
+BARE = {"NodeID": "b" * 56, "Alive": True, "Resources": {"memory": 1e9}}
+
+
+@pytest.mark.parametrize(
+    ("error", "nodes", "words", "left"),
+    [
+        (ConnectionError("nobody answers\nat that port"), [], "that of a Ray cluster. Received: address='host:6379'; nobody answers\n", []),
+        (TimeoutError(), [], "that of a Ray cluster. Received: address='host:6379'; TimeoutError\n", []),
+        (None, [], "a node with a core or a GPU. Received: address='host:6379', which has none.", ["shutdown"]),
+        (None, [AWAY, BARE], "a node with a core or a GPU. Received: address='host:6379', which has none.", ["shutdown"]),
+    ],
+    ids=["no connection", "no answer", "no nodes", "no node to run on"],
+)
+def test_a_cluster_that_cannot_be_used_is_left_before_anything_is_written(error, nodes, words, left, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setitem(sys.modules, "ray", ray := Ray(error, nodes))
+    assert cli.main("bench --engine ray --address host:6379 --models performer_relu:m=8".split()) == 2
+    assert words in capsys.readouterr().err and ray.said == ["host:6379", *left]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_node_holds_one_unit_or_one_a_gpu():
     plain, gpus = cluster.Node("a", 16, 0), cluster.Node("b", 16, 4)
     assert plain.has_room(1) and plain.share(1) == {"num_cpus": 16}

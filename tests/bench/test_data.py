@@ -86,6 +86,34 @@ def test_a_damaged_set_is_refused_before_anything_is_written(elsewhere, capsys):
     assert "doctor --data tiny --redownload" in capsys.readouterr().err and not (elsewhere / "out").exists()
 
 
+@pytest.mark.parametrize("shards, more", [(1, ""), (3, " (3 problems; keras-vix doctor --data mnist prints all.)")])
+def test_a_listed_set_is_looked_at_too(elsewhere, capsys, shards, more):
+    """Its facts are known without its files, of which none is there."""
+    place = elsewhere / "data/mnist/3.0.1"
+    place.mkdir(parents=True)
+    (place / "features.json").write_text("{}")
+    (place / "dataset_info.json").write_text(json.dumps({"name": "mnist", "splits": [{"name": "train", "shardLengths": ["5"] * shards}]}))
+    assert cli.main("bench --dataset mnist --models performer_relu:m=8 --out out".split()) == 2
+    error = capsys.readouterr().err
+    first = place / f"mnist-train.tfrecord-00000-of-{shards:05}"
+    assert f"The data set 'mnist' is damaged. All files of a set are needed. Received: '{first}', which is missing." in error
+    assert error.endswith(f"prepare the set anew.{more}\n") and not (elsewhere / "out").exists()
+
+
+def test_a_set_that_cannot_be_downloaded_is_told_as_that(capsys, monkeypatch):
+    """Not as a name that is none."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+
+    def closed(*_, **__):
+        raise RuntimeError("closed on Sundays")
+
+    monkeypatch.setattr(tfds, "builder", closed)
+    assert cli.main(["bench", "--dataset", "kmnist", "--models", "performer_relu:m=8"]) == 2
+    error = capsys.readouterr().err
+    assert "The data set 'kmnist' is needed on this machine" in error and "RuntimeError: closed on Sundays" in error
+    assert "dataset must be one of" not in error
+
+
 def test_damage_is_looked_for_once_a_set(monkeypatch):
     asked = []
     monkeypatch.setattr("keras_vix.data.verify", lambda name, full: asked.append((name, full)) or damage.Verdict(name, (), ""))

@@ -125,6 +125,15 @@ def test_sets_without_a_training_part_are_refused(tmp_path):
         load("tiny", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "classes, words", [(["bee", "eel"], "one of 'tiny'. Received: 'eel'; mend the list"), (["dog"], "Received: none in the part train")]
+)
+def test_classes_that_a_set_has_no_images_of(tmp_path, classes, words):
+    write(tmp_path, count=3)  # of the first three classes of four
+    with pytest.raises(ValueError, match=words):
+        load("tiny", data_dir=tmp_path, classes=classes)
+
+
 def test_a_read_only_folder_serves(tmp_path):
     write(tmp_path)
     for path in [*tmp_path.rglob("*"), tmp_path]:

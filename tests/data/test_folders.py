@@ -1,6 +1,7 @@
 """Images in folders of their classes: what is read, in which order and shape, and every wrong layout. No network."""
 
 import io
+import re
 import zipfile
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 import keras_vix
 from keras_vix.data import DatasetUnavailable, batches, facts_of, load
-from keras_vix.data.pictures import Lazy, Pictures, decode
+from keras_vix.data.pictures import Lazy, Pictures, Stored, decode
 from keras_vix.data.trees import Folder
 from keras_vix.facts import DATASETS, IMAGENET
 
@@ -194,6 +195,12 @@ def test_wrong_classes(tmp_path, monkeypatch, classes, words):
         load(tmp_path / "pets", image_size=8, classes=classes)
 
 
+def test_chosen_classes_that_no_image_to_test_is_of(tmp_path):
+    write(tmp_path, contents() | {"val/bee/x.png": picture(1, (8, 8))})
+    with pytest.raises(ValueError, match="test of the chosen classes are needed.*val' without any"):
+        load(tmp_path, image_size=8, classes=["cat", "ant"])
+
+
 @pytest.mark.parametrize("options", [{"stream": 1}, {"stream": "no"}])
 def test_wrong_streams(options):
     with pytest.raises(TypeError, match="stream must be"):
@@ -345,6 +352,24 @@ def test_an_interrupted_cache_leaves_nothing_and_is_made_next_time(tmp_path, unm
     assert not [path for path in (tmp_path / "cache").iterdir() if not path.name.endswith(".lock")]
     write(folder, contents())
     assert len(load(folder, image_size=8, cache=tmp_path / "cache").train.y) > 0
+
+
+def test_a_file_of_other_images_in_the_cache_is_named(tmp_path, unmeasured):
+    folder, cache = write(tmp_path / "pets", contents() | contents("val/", 2)), tmp_path / "cache"
+    load(folder, image_size=8, cache=cache)
+    (kept,) = cache.glob("images-train-*.npy")
+    for other in (np.zeros((15, 9, 8, 3), np.uint8), np.zeros((15, 8, 8, 3), np.float32)):
+        np.save(kept, other)
+        shapes = f"(15, 8, 8, 3) are needed. Received: '{kept}' with {other.shape}; delete that file"
+        with pytest.raises(ValueError, match=re.escape(shapes)):
+            load(folder, image_size=8, cache=cache)
+
+
+def test_images_in_a_file_have_its_size():
+    images = Stored(np.zeros((4, 8, 8, 3), np.uint8))
+    assert images.sized((8, 8)) is images
+    with pytest.raises(ValueError, match=r"size=\(6, 8\) for \(8, 8, 3\); cache that size"):
+        images.sized((6, 8))
 
 
 # Facts without the images -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import os
 import re
+import struct
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from keras_vix.data import DatasetUnavailable, batches, load, verify
 from keras_vix.data import catalogue, records
+from keras_vix.data.prepared import Source
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -157,6 +159,13 @@ def test_a_damaged_set_is_downloaded_anew(served, tmp_path):
     assert not verify("patches", tmp_path).problems and not list((tmp_path / "patches").glob("*.damaged"))
 
 
+@pytest.mark.parametrize("name", ["digits", "tiny_imagenet", "mine"])
+def test_what_is_never_downloaded_is_not_downloaded_anew(tmp_path, name):
+    np.savez(tmp_path / "mine.npz", x=np.zeros((4, 3, 3, 1), np.uint8), y=np.arange(4), split=np.arange(4) % 2)
+    with pytest.raises(ValueError, match=f"Received: '{name}'; copy it anew yourself"):
+        catalogue.renew(name, tmp_path)
+
+
 # Damage -----------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +234,18 @@ def test_damage_is_found_by_every_way_in(tmp_path, case):
         load("tiny", data_dir=tmp_path, download=False)
 
 
+@pytest.mark.parametrize("name", ["../{DATASET}", "..\\\\{DATASET}"])
+def test_a_file_that_would_lie_elsewhere_is_damage(tmp_path, name):
+    place = tmp_path / "tiny/1.0.0"
+    place.mkdir(parents=True)
+    (place / "features.json").write_text("{}")
+    split = f'{{"name": "train", "shardLengths": ["1"], "filepathTemplate": "{name}"}}'
+    (place / "dataset_info.json").write_text(f'{{"name": "tiny", "splits": [{split}]}}')
+    (problem,) = verify("tiny", tmp_path).problems
+    told = name.replace("{DATASET}", "tiny")
+    assert f"dataset_info.json and a features.json are needed. Received: '{place}' (ValueError: a file name '{told}')" in problem
+
+
 def test_every_byte_of_a_record_is_guarded(tmp_path):
     path = shard(write(tmp_path, count=2))
     content = path.read_bytes()
@@ -241,6 +262,63 @@ def test_blocks_of_any_size_hold_the_same_records(tmp_path, monkeypatch, block):
     monkeypatch.setattr(records, "BLOCK", block)
     found = records.scan([path], "label")
     assert all((a == b).all() for a, b in zip(whole, found)) and found.label.tolist() == [k % 4 for k in range(COUNT)]
+
+
+def framed(content):
+    """A record with this content, and its checksums."""
+    def checksum(piece):
+        return int(records.masked(records.crc32c(np.frombuffer(piece, np.uint8), np.array([0]), np.array([len(piece)])))[0])
+
+    head = struct.pack("<Q", len(content))
+    return head + struct.pack("<I", checksum(head)) + content + struct.pack("<I", checksum(content))
+
+
+def labelled(*labels):
+    """The content of a record with so many labels."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    found = tf_example_pb2.Example()
+    found.features.feature["label"].int64_list.value.extend(labels)
+    return found.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"text", r"record with features is needed.*x.tfrecord', record at byte \d+ .*prepare the set anew"),
+        (b"", r"record with one label is needed.*x.tfrecord', record at byte \d+ with 0"),
+        (labelled(1, 2), r"record with one label is needed.*x.tfrecord', record at byte \d+ with 2"),
+    ],
+    ids=["text", "no label", "two labels"],
+)
+def test_a_whole_record_that_is_no_labelled_image_is_named(tmp_path, content, words):
+    good = framed(labelled(3))
+    path = tmp_path / "x.tfrecord"
+    path.write_bytes(good)
+    assert records.scan([path], "label").label.tolist() == [3]
+    path.write_bytes(good + framed(content))
+    with pytest.raises(ValueError, match=words.replace(r"\d+", str(len(good)))):
+        records.scan([path], "label")
+
+
+def test_a_file_cut_off_while_its_images_are_read_is_named(tmp_path):
+    place = write(tmp_path)
+    train = load("tiny", data_dir=tmp_path, validation=0, stream=True).train
+    cut(place)
+    assert np.asarray(train.x[:5]).shape == (5, 6, 6, 3)
+    with pytest.raises(ValueError, match="whole record is needed.*train.*record at byte .*cut off; prepare the set anew"):
+        np.asarray(train.x)
+
+
+def test_an_encoded_image_is_bounded(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setattr("keras_vix.data.prepared.FILE_LIMIT", 10)
+    with pytest.raises(ValueError, match="one image of at most 10 bytes is needed.*train.*record at byte 0"):
+        load("tiny", data_dir=tmp_path)
+    source = Source([{"image": b"1234"}, {"image": b"12345"}], "image")
+    assert source.read(0, 4) == b"1234"
+    with pytest.raises(ValueError, match="at most 4 bytes is needed. Received: image 1"):
+        source.read(1, 4)
 
 
 def test_the_checksum_is_castagnolis():

@@ -3,7 +3,7 @@
 import keras_tuner
 import numpy as np
 import pytest
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 
 import keras_vix
 from keras_vix import tune
@@ -95,6 +95,20 @@ def test_a_training_that_diverges_fails():
     with pytest.raises(FailedTrialError, match="`loss` was not a number in epoch 1"):
         hypermodel.fit(hp, model, x, np.zeros(4, "int32"), epochs=1, verbose=0)
     assert hypermodel.figures["status"] == "nan"
+
+
+@pytest.mark.parametrize("kind", [FailedTrialError, FatalError])
+def test_what_keras_tuner_understands_reaches_it_as_it_is(kind):
+    error = kind("says a callback")
+
+    class Model:
+        def fit(self, *_, **__):
+            raise error
+
+    hypermodel, hp = made(), at(kernel="softmax", learning_rate=1e-3)
+    with pytest.raises(kind) as caught:
+        hypermodel.fit(hp, Model(), np.zeros((4, 8, 8, 1), "uint8"), np.zeros(4, "int32"))
+    assert caught.value is error and hypermodel.figures == {}
 
 
 @pytest.mark.parametrize(

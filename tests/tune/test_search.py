@@ -6,8 +6,10 @@ import sys
 import warnings
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
+from keras_tuner.errors import FatalError
 
 import keras_vix
 from keras_vix import tune
@@ -90,6 +92,15 @@ def test_two_at_once_are_refused(found):
         search(found.directory)
 
 
+def test_the_command_says_that_another_process_searches(tmp_path, capsys):
+    import filelock
+
+    with filelock.FileLock(tmp_path / "search.lock"):
+        assert main([*COMMAND, "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"Error: Another process searches in this folder. Received: directory='{tmp_path}'.\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "search.lock"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -109,9 +120,44 @@ def test_wrong_calls(words, message, tmp_path):
     assert not (tmp_path / "never").exists()
 
 
+def test_a_file_is_no_folder_of_a_search(tmp_path):
+    (tmp_path / "file").write_text("as it was")
+    with pytest.raises(ValueError, match="`directory` must be a folder. Received: directory='.*file'"):
+        search(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "as it was"
+
+
 def test_what_is_no_search_has_no_results(tmp_path):
     with pytest.raises(ValueError, match="the folder of a search. Received: .*without a search.json"):
         tune.results(tmp_path)
+    other = keras_tuner.RandomSearch(lambda hp: keras.Sequential([keras.layers.Dense(1)]), "val_loss", directory=tmp_path, project_name="own")
+    with pytest.raises(ValueError, match="a hypermodel of keras_vix.tune.hypermodel. Received: another one"):
+        tune.results(other)
+
+
+def test_a_model_whose_weights_are_gone_is_not_made_up(found, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(found.directory, folder)
+    for path in folder.rglob("*.weights.h5"):
+        path.unlink()
+    again = tune.Results(folder)
+    assert again.best() == found.best()
+    with pytest.raises(ValueError, match="needs its weights. Received: no .*trial_.*checkpoint.weights.h5; build it by `best"):
+        again.model()
+
+
+def test_a_fatal_error_ends_a_search(tmp_path, monkeypatch):
+    """A word of Keras Tuner for what every further trial would fail of as well."""
+    begun = []
+
+    def run_trial(self, trial, *_, **__):
+        begun.append(trial)
+        raise FatalError("no disk")
+
+    monkeypatch.setattr(keras_tuner.Tuner, "run_trial", run_trial)
+    with pytest.raises(FatalError, match="no disk"):
+        search(tmp_path / "run", max_trials=TRIALS)
+    assert len(begun) == 1 and list(tune.results(tmp_path / "run")["status"]) == ["unfinished"]
 
 
 # ---- figures -------------------------------------------------------------------------------------------------------------
