@@ -146,6 +146,13 @@ def test_operations_of_tensorflow_are_refused(tmp_path):
     assert keras_vix.export(model, tmp_path / "model").difference <= 1e-3
 
 
+def test_outputs_of_another_shape_are_refused():
+    wanted = [np.zeros((size, 10)) for size in module.BATCHES]
+    assert module.compare(wanted, wanted) == {"difference": 0.0, "largest": 0.0, "agreement": 1.0}
+    with pytest.raises(ExportError, match=r"must answer as the model does. Received: shape \(3, 9\), not \(3, 10\)"):
+        module.compare([wanted[0], wanted[1][:, :9], wanted[2]], wanted)
+
+
 @pytest.mark.long
 @here
 def test_a_process_of_its_own_writes_the_same(tmp_path, monkeypatch):
