@@ -155,7 +155,7 @@ def test_outputs_of_another_shape_are_refused():
 
 @pytest.mark.long
 @here
-def test_a_process_of_its_own_writes_the_same(tmp_path, monkeypatch):
+def test_a_process_of_its_own_writes_the_same(tmp_path):
     """What JAX and torch do: the outputs are those of an export made here."""
     model = tiny()
     batches = [images(size).astype("float32") for size in (1, 5)]
@@ -165,12 +165,25 @@ def test_a_process_of_its_own_writes_the_same(tmp_path, monkeypatch):
     for one, two in zip(inside.pop("outputs"), outside.pop("outputs"), strict=True):
         assert np.array_equal(one, two)
     assert inside == outside
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("echo first >&2\necho it fails >&2\nexit 3", "ended with 3. It said: it fails"),
+        ("exit 4", "ended with 4. It said: nothing"),
+        ("echo warned >&2", "ended with 0. It said: warned"),  # and left no answer
+    ],
+)
+def test_what_a_process_said_that_failed(script, words, tmp_path, monkeypatch):
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\necho first >&2\necho it fails >&2\nexit 3\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(elsewhere.sys, "executable", str(program))
-    with pytest.raises(ExportError, match="ended with 3. It said: it fails"):
-        elsewhere.make(model, paths[1], "litert", None, batches)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ExportError, match=f"exports on the TensorFlow backend {words}"):
+        elsewhere.make(model, tmp_path / "one.tflite", "litert", None, [np.zeros((1, 2), "float32")])
+    assert left(tmp_path) == ["python"]
 
 
 @here
