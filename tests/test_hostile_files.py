@@ -176,7 +176,7 @@ def doubled(x):
     return 2 * x
 
 
-def test_what_is_given_may_be_named_and_nothing_else(place):
+def test_what_is_given_may_be_named_and_nothing_else(members, place):
     def saved(name, *layers):
         path = place / f"{name}.keras"
         keras.Sequential([keras.Input((4,)), *layers]).save(path)
@@ -194,6 +194,8 @@ def test_what_is_given_may_be_named_and_nothing_else(place):
         assert keras_vix.load(path, custom_objects={name: Registered}).predict(x, verbose=0)[0, 0] == 2
     path = saved("function", keras.layers.Activation(doubled))
     refused(path, "'elsewhere>doubled'")
+    bare = config_with(members, activation("elsewhere>doubled"))  # as older versions of Keras wrote it
+    refused(written(place / "bare.keras", bare), f"'elsewhere>doubled' of module {__name__!r}", "custom_objects={'elsewhere>doubled': ...}")
     assert keras_vix.load(path, custom_objects={"elsewhere>doubled": doubled}).predict(x, verbose=0)[0, 0] == 2
 
 

@@ -146,9 +146,16 @@ def test_operations_of_tensorflow_are_refused(tmp_path):
     assert keras_vix.export(model, tmp_path / "model").difference <= 1e-3
 
 
+def test_outputs_of_another_shape_are_refused():
+    wanted = [np.zeros((size, 10)) for size in module.BATCHES]
+    assert module.compare(wanted, wanted) == {"difference": 0.0, "largest": 0.0, "agreement": 1.0}
+    with pytest.raises(ExportError, match=r"must answer as the model does. Received: shape \(3, 9\), not \(3, 10\)"):
+        module.compare([wanted[0], wanted[1][:, :9], wanted[2]], wanted)
+
+
 @pytest.mark.long
 @here
-def test_a_process_of_its_own_writes_the_same(tmp_path, monkeypatch):
+def test_a_process_of_its_own_writes_the_same(tmp_path):
     """What JAX and torch do: the outputs are those of an export made here."""
     model = tiny()
     batches = [images(size).astype("float32") for size in (1, 5)]
@@ -158,12 +165,25 @@ def test_a_process_of_its_own_writes_the_same(tmp_path, monkeypatch):
     for one, two in zip(inside.pop("outputs"), outside.pop("outputs"), strict=True):
         assert np.array_equal(one, two)
     assert inside == outside
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("echo first >&2\necho it fails >&2\nexit 3", "ended with 3. It said: it fails"),
+        ("exit 4", "ended with 4. It said: nothing"),
+        ("echo warned >&2", "ended with 0. It said: warned"),  # and left no answer
+    ],
+)
+def test_what_a_process_said_that_failed(script, words, tmp_path, monkeypatch):
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\necho first >&2\necho it fails >&2\nexit 3\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(elsewhere.sys, "executable", str(program))
-    with pytest.raises(ExportError, match="ended with 3. It said: it fails"):
-        elsewhere.make(model, paths[1], "litert", None, batches)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ExportError, match=f"exports on the TensorFlow backend {words}"):
+        elsewhere.make(model, tmp_path / "one.tflite", "litert", None, [np.zeros((1, 2), "float32")])
+    assert left(tmp_path) == ["python"]
 
 
 @here

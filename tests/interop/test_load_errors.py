@@ -10,7 +10,7 @@ import pytest
 from keras_vix import build, load_pretrained
 from keras_vix.interop import checkpoints, hub, restore, sources
 
-from .layouts import PLAIN, jax_vit, timm_pit, timm_vit
+from .layouts import PLAIN, WINDOWS, jax_vit, timm_pit, timm_swin, timm_vit
 from .test_load import same, save, values
 
 REVISION, HASH = "0123456789abcdef" * 2 + "01234567", "ab" * 32
@@ -80,6 +80,14 @@ def test_each_tensor_of_another_shape_is_named(layout):
             with pytest.raises(ValueError, match=re.escape(name)):
                 restore(model, made.tensors | {name: other})
     same(values(model), before)
+
+
+def test_a_table_of_offsets_is_of_a_square_window():
+    made = timm_swin()
+    name = next(name for name in made.tensors if name.endswith("relative_position_bias_table"))
+    tensors = made.tensors | {name: made.tensors[name][:-1]}
+    assert len(tensors[name]) == 48
+    refused(build("swin_t", **WINDOWS), tensors, name, "no offsets of a square window")
 
 
 def test_heads_that_disagree_are_of_another_shape():
@@ -235,6 +243,9 @@ def test_a_file_of_another_hash_is_refused(tmp_path):
         load_pretrained("vit_b16", path, sha256=HASH, **PLAIN)
     right = hashlib.sha256(path.read_bytes()).hexdigest()
     same(values(load_pretrained("vit_b16", path, sha256=right.upper(), **PLAIN)), made.weights)
+    (tmp_path / "shards.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(ValueError, match=f"`sha256` is of one file. Received: sha256='{HASH}' for the shards of shards.safetensors.index.json"):
+        load_pretrained("vit_b16", tmp_path / "shards.safetensors.index.json", sha256=HASH, **PLAIN)
     with pytest.raises(ValueError, match="hub names"):
         load_pretrained("vit_b16", path, revision=REVISION, **PLAIN)
 

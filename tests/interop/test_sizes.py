@@ -8,7 +8,7 @@ import keras_vix
 from keras_vix import build, resize
 from keras_vix.interop.resample import resize_offsets, resize_positions, resize_projection, resize_side_by_side, shares
 from keras_vix.interop.sites import sites
-from keras_vix.layers import LocalWindowAttention2D, Tokens
+from keras_vix.layers import LocalWindowAttention2D, SinCosPosition, Tokens
 from keras_vix.parts import PatchEmbedding
 from keras_vix.zoo import PRESETS
 
@@ -164,6 +164,29 @@ def test_where_the_tokens_of_a_layer_stand():
 def test_shares_of_area():
     np.testing.assert_allclose(shares(4, 6).sum(1), 1)
     np.testing.assert_allclose(shares(4, 6).sum(0), 4 / 6)
+
+
+@pytest.mark.parametrize(
+    "resized, shape, options, words",
+    [
+        (resize_positions, (15, 2), {}, r"a row for each token. Received: 15 rows, grid=\(4, 4\), prefix=None"),
+        (resize_positions, (17, 2), {"prefix": 0}, r"a row for each token. Received: 17 rows, grid=\(4, 4\), prefix=0"),
+        (resize_projection, (3, 15), {}, r"a column for each token. Received: 15 columns, grid=\(4, 4\)"),
+    ],
+)
+def test_tables_have_what_belongs_to_each_token(resized, shape, options, words):
+    with pytest.raises(ValueError, match=words):
+        resized(np.zeros(shape), (4, 4), (6, 6), **options)
+
+
+def test_tokens_whose_grid_nobody_knows_are_refused():
+    """Two cells become one token by a layer that is not of this package: of 4 by 6 cells twelve, like no two by four."""
+    image = keras.Input((8, 8, 3))
+    x = SinCosPosition((2, 4))(keras.layers.Reshape((-1, 16))(PatchEmbedding(8, 2)(image)))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling1D()(x))
+    assert resize(model, (16, 16, 3))[0].output_shape == (None, 16)
+    with pytest.raises(ValueError, match=r"needs the grid of its tokens. Received: tokens=12, prefix=0, of no grid like \(2, 4\)"):
+        resize(model, (8, 12, 3))
 
 
 WRONG = [

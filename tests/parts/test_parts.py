@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_vix.layers import MLP, PatchEmbedding, PatchMerging, Prefix, Residual, SequencePool, Tokens
-from keras_vix.parts import FirstPool, FlattenPool, MeanPool
+from keras_vix.parts import ConvEmbedding, DistilledHead, FirstPool, FlattenPool, MeanPool
 
 from ..laws import run
 
@@ -24,6 +24,22 @@ def test_patches_are_linear_maps_in_raster_order():
 def test_a_patch_that_does_not_divide_names_those_that_do():
     with pytest.raises(ValueError, match="32 is divided by 1, 2, 4, 8, 16, 32"):
         PatchEmbedding(8, 5)(np.zeros((1, 32, 32, 3), "float32"))
+
+
+@pytest.mark.parametrize(
+    "make, shape, words",
+    [
+        (lambda: PatchEmbedding(8, 4, patch_stride=5), (1, 32, 32, 3), r"overlap.*patch=\(4, 4\), patch_stride=\(5, 5\), image=\(32, 32\)"),
+        (lambda: PatchEmbedding(8, 4, patch_stride=(2, 5)), (1, 32, 32, 3), r"overlap.*patch_stride=\(2, 5\)"),
+        (lambda: PatchEmbedding(8, 7, patch_stride=4), (1, 6, 32, 3), r"fit into the image.*patch=\(7, 7\), patch_stride=\(4, 4\), image=\(6, 32\)"),
+        (lambda: ConvEmbedding(8, filters=(4, 4), strides=(1, 1)), None, r"`strides` needs one entry more.*strides=\(1, 1\), filters=\(4, 4\)"),
+        (lambda: DistilledHead(5), (1, 3, 8), r"needs two tokens.*shape=\(1, 3, 8\)"),
+        (lambda: DistilledHead(5), (1, 8), r"needs two tokens.*shape=\(1, 8\)"),
+    ],
+)
+def test_what_does_not_fit(make, shape, words):
+    with pytest.raises(ValueError, match=words):
+        make().build(shape)
 
 
 def test_merging_joins_neighbours_in_the_published_order():

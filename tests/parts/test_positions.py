@@ -94,6 +94,7 @@ def test_sine_positions_of_a_grid():
         (lambda: RotaryEmbedding(axes=3), "axes"),
         (lambda: RotaryEmbedding(axes=2), "grid"),
         (lambda: RotaryEmbedding(pairing="both"), "pairing"),
+        (lambda: RotaryEmbedding(axes=2, grid=(2, 2), prefix=1, turn_prefix=True), "turn_prefix=True, axes=2; use axes=1"),
         (lambda: RotaryEmbedding().build((1, 1, 4, 7)), "multiple of 2"),
         (lambda: RotaryEmbedding(axes=2, grid=(2, 2)).build((1, 1, 4, 6)), "multiple of 4"),
         (lambda: RotaryEmbedding(axes=2, grid=(2, 2)).build((1, 1, 5, 8)), "tokens=5"),

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -185,6 +187,33 @@ def test_f8_damaged_files_are_told_in_one_line(name, tmp_path):
             checkpoint.verify(path)
         message = str(told.value)
         assert f"exists, {len(content):,} bytes, not a valid" in message and name in message and "\n" not in message, what
+
+
+def empty_archive(path, *names):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "{}")
+
+
+def empty_hdf5(path, *groups):
+    with h5py.File(path, "w") as file:
+        for name in groups:
+            file.create_group(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "held", "words"),
+    [
+        ("a.keras", empty_archive, (), "no config.json, metadata.json, model.weights in it"),
+        ("a.keras", empty_archive, ("config.json", "metadata.json"), "ValueError: no model.weights in it"),
+        ("a.weights.h5", empty_hdf5, (), "ValueError: no array in it"),
+        ("a.weights.h5", empty_hdf5, ("layers/dense/vars",), "ValueError: no array in it"),
+    ],
+)
+def test_f8_a_sound_file_without_a_model_is_told_as_such(name, write, held, words, tmp_path):
+    write(tmp_path / name, *held)
+    with pytest.raises(keras_vix.CheckpointError, match=f"must be whole.*{name}.*{words}"):
+        checkpoint.verify(tmp_path / name)
 
 
 def test_f8_load_says_so_and_falls_back_where_asked(tmp_path):

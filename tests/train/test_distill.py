@@ -302,9 +302,21 @@ def test_smoothed_labels_as_rows():
     assert close(loss(np.eye(3)[y], logits), float(loss(y, logits)))
 
 
+def of_two_inputs():
+    x, y = keras.Input((SIDE, SIDE, 1)), keras.Input((SIDE, SIDE, 1))
+    return keras.Model([x, y], linear(1)(x) + linear(2)(y))
+
+
+def of_a_map():
+    x = keras.Input((SIDE, SIDE, 1))
+    return keras.Model(x, keras.layers.Dense(CLASSES)(x))
+
+
 WRONG = [
     ({"teacher": "teacher"}, TypeError, "teacher='teacher'"),
     ({"student": None}, TypeError, "student=None"),
+    ({"student": of_two_inputs()}, ValueError, "`student` must go from one input to logits"),
+    ({"student": of_a_map()}, ValueError, "`student` must go from one input to logits"),
     ({"kind": "sof"}, ValueError, "soft"),
     ({"kind": "token"}, ValueError, "head='distilled'"),
     ({"alpha": 1.1}, ValueError, "alpha=1.1"),

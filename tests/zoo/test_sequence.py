@@ -232,10 +232,11 @@ WRONG = [
     ({"mask_zero": 1}, TypeError, "mask_zero=1"),
     ({"norm": "both"}, ValueError, "norm='both'"),
     ({"vocabulry": 5}, ValueError, "'vocabulary'"),
-    ({"patch": 4}, ValueError, "Unknown option 'patch'"),
+    ({"patch": 4}, ValueError, "`build` has no argument `patch`. Received: patch=4."),
     ({"learning_rate": 0}, ValueError, "learning_rate=0"),
     ({"warmup_steps": 0}, ValueError, "warmup_steps=0"),
     ({"label_smoothing": 1.0}, ValueError, "label_smoothing=1.0"),
+    ({"jit_compile": "yes"}, TypeError, "jit_compile='yes'"),
     ({"dataset": "cifar10"}, ValueError, "dataset='cifar10'"),
     ({"steps": 100}, ValueError, "steps=100"),
     ({"profile": "reference"}, ValueError, "profile='reference'"),
@@ -248,6 +249,11 @@ def test_wrong_calls(named, error, words):
     with pytest.raises(error) as caught:
         keras_vix.build("transformer_base", **{**TINY, **named})
     assert words in str(caught.value)
+
+
+def test_a_preset_takes_its_own_fields_alone():
+    with pytest.raises(ValueError, match="The preset 'transformer_base' has no argument `patch`. Received: patch=4.*Known: vocabulary, "):
+        configure_sequence("transformer_base", patch=4)
 
 
 def test_a_sequence_preset_is_none_for_images():
