@@ -192,6 +192,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(elsewhere, capsys):
     assert files(elsewhere) == []
 
 
+@pytest.mark.long
 def test_without_suite_and_models_the_ten_rows_on_digits_run(capsys):
     def plan(*words):
         assert cli.main(["bench", "--dry-run", *words]) == 0
@@ -322,6 +323,7 @@ def test_signals_are_as_they_were_after_a_call():
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+@pytest.mark.long
 def test_nothing_is_said_to_a_reader_that_went_away(elsewhere):
     script = (
         "import sys; from keras_vix import cli; "

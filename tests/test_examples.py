@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", sampled(EXAMPLES, lambda path: path.stem, ["quickstart"]), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sampled(EXAMPLES, sample=[]), ids=lambda p: p.stem)
 def test_an_example_runs(path, tmp_path):
     script = tmp_path / path.name
     script.write_text(path.read_text().replace("epochs=10", "epochs=2"))

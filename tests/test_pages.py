@@ -49,7 +49,7 @@ def code_of(page: Path) -> tuple[str, int]:
     return "\n".join(parts), left
 
 
-@pytest.mark.parametrize("page", sampled(CODE, name, ["README.md"]), ids=name)
+@pytest.mark.parametrize("page", sampled(CODE, name, []), ids=name)
 def test_the_code_of_a_page_runs(page, tmp_path):
     code, left = code_of(page)
     assert left == NOT_RUN.get(page.name, 0)

@@ -185,7 +185,7 @@ def trusted(thing: Any, given: Mapping[str, Any]) -> bool:
 def refusal(name: Any, module: Any, key: Any) -> ValueError:
     """The error about what is not allowed."""
     key = key if isinstance(key, str) else name
-    words = f"it names {str(name)[:100]!r} of module {str(module)[:100]!r}"
+    words = f"it names {str(name)[:100]!r} of module {str(module)[:100]!r}, which is unsafe"
     return ValueError(f"{words}; if you trust that, give custom_objects={{{str(key)[:100]!r}: ...}}")
 
 

@@ -26,6 +26,7 @@ def advice():
     return keras_vix.advise((32, 32, 3), 4, mixers=mixers, **SMALL)
 
 
+@pytest.mark.long
 def test_every_candidate_is_measured_as_often_as_the_others_and_the_fastest_is_first(advice):
     found = {one.name: one for one in advice.candidates}
     assert set(found) == {EXACT, "features", "shared", "fourier"} and not any(one.problem for one in found.values())
@@ -124,6 +125,7 @@ def test_wrong_calls_are_refused_before_anything_is_measured(call, words, monkey
         keras_vix.advise((16, 16, 3), **{"patch": 4, "dim": 16, "num_heads": 2} | call)
 
 
+@pytest.mark.long
 def test_the_command_prints_a_table_or_json(capsys, monkeypatch):
     monkeypatch.setattr(module, "CANDIDATES", {EXACT: {"kernel": "softmax"}, "Linformer": {"kernel": "linformer", "m": 64}})
     call = "advise --input-shape 16x16x3 --patch 4 --dim 16 --num-heads 2 --batch-size 2 --seconds 0 --m 4".split()

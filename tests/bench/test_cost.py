@@ -30,6 +30,7 @@ def row():
             sys.modules["keras_vix.data"] = before
 
 
+@pytest.mark.long
 def test_a_cost_has_times_memory_and_counts(row):
     wanted = """
         tokens m trainable_parameters constant_parameters multiply_adds train_step_seconds first_step_seconds step_spread

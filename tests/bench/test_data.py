@@ -39,6 +39,7 @@ def pets(elsewhere):
 TINY = {"depth": 1, "dim": 16, "num_heads": 2, "input_shape": [12, 12, 3]}
 
 
+@pytest.mark.long
 def test_a_unit_on_a_folder(pets):
     row = measure(Unit("transformer_global", pets, epochs=2, batch_size=12, overrides=TINY))
     assert row["status"] == "done" and row["train_images"] == 43 and row["test_images"] == 12

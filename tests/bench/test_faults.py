@@ -152,6 +152,7 @@ def test_f12_what_another_run_has_redone_is_not_redone_again(stage):
     assert second.claim() == (unit, row) and second.complete
 
 
+@pytest.mark.long
 def test_f12_the_lock_and_mark_of_a_dead_run_are_no_obstacle(stage):
     script = (
         "import os, sys; from pathlib import Path; from keras_vix.bench.board import Board; "

@@ -93,6 +93,7 @@ def test_pictures_are_of_the_first_test_images(row):
     assert row["class_names"] == list("0123456789")
 
 
+@pytest.mark.long
 def test_half_of_the_images_to_choose_by(row):
     wider = child.row_of(dataclasses.replace(SMALL, epochs=1, validation=0.5), lambda event: None)
     assert (row["train_images"], row["validation_images"], row["findings"]) == (108, 12, [])

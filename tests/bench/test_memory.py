@@ -25,6 +25,7 @@ def on_cpu():
         pytest.skip("the backend computes on an accelerator")
 
 
+@pytest.mark.long
 def test_the_peak_is_that_of_the_block_alone(on_cpu):
     held(300)
     gc.collect()
@@ -39,6 +40,7 @@ def test_the_peak_is_that_of_the_block_alone(on_cpu):
     assert 180 * MEGABYTE <= large.bytes - small.bytes <= 210 * MEGABYTE
 
 
+@pytest.mark.long
 def test_a_restart_forgets_what_was_held(on_cpu):
     with memory.Peak() as peak:
         held(200)

@@ -459,6 +459,7 @@ def test_figures_of_a_run_are_readable_and_small(classes):
 HOSTILE = [r"$\frac{1}{0}$ m=$x", "_hidden", "a\nb\tc\0d", "<script>alert(1)</script>", "%s {0} \\n", "模型 🙂", "x" * 500, "$", "=1+1", ""]
 
 
+@pytest.mark.long
 def test_no_name_breaks_a_figure_and_all_are_shown_as_they_are():
     rows = [row | {"label": name, "preset": name, "message": name} for row, name in zip(figure_samples.seeds(1), HOSTILE)]
     for drawing in plots.suite_figures(rows):
@@ -527,6 +528,7 @@ def test_levels_are_spread_without_leaving_their_limits():
     assert labels.spread([1.0, 4.0, 9.0], 2.0, 0.0, 12.0) == [1.0, 4.0, 9.0]
 
 
+@pytest.mark.long
 def test_drawing_every_figure_leaves_matplotlib_alone():
     import sys
 

@@ -1,5 +1,6 @@
 """The default profile beside the reference profile, against numbers worked out by hand."""
 
+import pytest
 import samples
 
 from keras_vix.bench import profiles, report, store
@@ -53,6 +54,7 @@ def test_other_options_machines_and_failures_are_no_pair():
         assert profiles.grid([default, other]) is None
 
 
+@pytest.mark.long
 def test_every_form_of_a_report_has_the_table(tmp_path):
     for one in both():
         store.write(store.path_of(tmp_path, one["label"], one["fingerprint"]), one)

@@ -47,6 +47,7 @@ def test_the_page_reads_well_and_its_figures_exist(folder):
     assert "| cpu | Test CPU |" in text and "| keras | 3.15.1 |" in text
 
 
+@pytest.mark.long
 def test_only_new_histories_are_drawn_again(folder):
     report.write(folder)
     pictures = {path: path.stat().st_mtime_ns for path in (folder / "figures").glob("history-*.png")}
@@ -56,6 +57,7 @@ def test_only_new_histories_are_drawn_again(folder):
     assert len(changed) == 1 and changed[0].startswith("history-b-")
 
 
+@pytest.mark.long
 def test_a_figure_that_got_another_name_leaves_no_file_behind(tmp_path):
     """Two rows that share m=16 are named without it, until a third has another m."""
     rows = [samples.done("a", m=16), samples.done("b", m=16), samples.done("a", m=32)]
@@ -72,6 +74,7 @@ def test_a_figure_that_got_another_name_leaves_no_file_behind(tmp_path):
     assert len(names[0]) == 4 and len(names[1]) == 6 and not names[0] & names[1]
 
 
+@pytest.mark.long
 def test_a_torn_suite_file_costs_the_title_only(folder):
     (folder / "suite.json").write_text("{")
     assert len(report.write(folder)) == 3
@@ -359,6 +362,7 @@ def test_hostile_figures_are_no_figures():
     assert row["history"] == row["environment"] == row["config"] == row["recipe"] == {} and row["slow_epochs"] == []
 
 
+@pytest.mark.long
 def test_any_row_makes_a_page(tmp_path, drawn):
     """Each key of a row in turn is absent, None, or of a type that it should not be of; three of them the store insists on."""
     whole = report_samples.done("performer_relu")

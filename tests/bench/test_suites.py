@@ -108,6 +108,7 @@ def fingerprints(found):
     return [unit.fingerprint for unit in found.units]
 
 
+@pytest.mark.long
 def test_the_suites_of_the_package():
     counts = {name: len(suite(name).units) for name in suites.named()}
     own = {

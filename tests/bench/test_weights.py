@@ -48,6 +48,7 @@ def test_the_twin_runs_from_scratch_and_from_the_checkpoint(twin):
     assert "label" in rows[1] and rows[1]["label"].endswith("init=checkpoint")
 
 
+@pytest.mark.long
 def test_a_start_has_the_weights_of_its_source(twin, monkeypatch):
     (vit, vil, _), _, folder = twin
     monkeypatch.setenv(weights.FOLDER, str(folder))

@@ -56,6 +56,7 @@ BOUND = 64 * 2**20  # bytes; a batch of 64 images of 128 x 128 in float32 has 12
 NO_PEAK = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="the system keeps no peak that can begin anew")
 
 
+@pytest.mark.long
 @NO_PEAK
 def test_memory_is_that_of_some_batches(tmp_path):
     """2,400 of 3,000 images of 128 x 128 take 118 MB decoded."""

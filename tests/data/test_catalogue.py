@@ -37,6 +37,7 @@ def write(folder, name="tiny", version="1.0.0", splits=("train",), features=FEAT
     )
 
 
+@pytest.mark.long
 def test_mnist(mnist):
     assert [len(split.y) for split in (mnist.train, mnist.validation, mnist.test)] == [54000, 6000, 10000]
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

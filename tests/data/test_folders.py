@@ -305,6 +305,7 @@ def test_a_bad_image_is_named_by_the_batch_that_wants_it(tmp_path, unmeasured):
         [batch for batch in batches(data.train, 4, workers=2)]
 
 
+@pytest.mark.long
 def test_a_model_learns_from_a_stream_on_any_backend(tmp_path):
     write(tmp_path, contents(count=16) | contents("val/", 4))
     data = load(tmp_path, image_size=8, stream=True, validation=0.25)

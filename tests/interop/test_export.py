@@ -109,6 +109,7 @@ def inner(model):
     return [layer for layer in model._flatten_layers() if layer is not model]
 
 
+@pytest.mark.long
 @here
 def test_layers_of_16_bits_are_exported_in_32(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
@@ -229,6 +230,7 @@ def test_a_failed_export_leaves_what_was_there(write, words, tmp_path, monkeypat
     assert left(tmp_path) == ["model.tflite"] and path.read_bytes() == b"the earlier export"
 
 
+@pytest.mark.long
 @here
 def test_what_is_no_number_is_never_kept(tmp_path):
     model = tiny()
@@ -238,6 +240,7 @@ def test_what_is_no_number_is_never_kept(tmp_path):
     assert left(tmp_path) == []
 
 
+@pytest.mark.long
 @here
 def test_tolerance(tmp_path):
     model, path = tiny(), tmp_path / "model.tflite"
@@ -247,6 +250,7 @@ def test_tolerance(tmp_path):
     assert keras_vix.export(model, path, quantize="int8", tolerance=2 * difference).difference == difference
 
 
+@pytest.mark.long
 @here
 def test_a_folder_takes_the_place_of_an_earlier_export_only(tmp_path, monkeypatch):
     model, path = tiny(), tmp_path / "model"
@@ -368,6 +372,7 @@ def command():
     return app
 
 
+@pytest.mark.long
 @here
 def test_the_command(tmp_path, monkeypatch):
     from typer.testing import CliRunner
@@ -413,6 +418,7 @@ def test_the_page_runs_as_it_stands(tmp_path):
     assert len(printed) == (2 if missing("onnx") else 3) and len(set(printed)) == 1  # the same digits from each
 
 
+@pytest.mark.long
 def test_a_copy_has_the_weights_and_no_more():
     model = keras_vix.build("performer_softmax", dataset="digits", **TINY)
     made = copy(model)

@@ -136,6 +136,7 @@ def test_pixel_statistics_are_the_callers_where_given():
     assert np.abs(logits(model, pixels()) - wanted).max() <= 1e-4
 
 
+@pytest.mark.long
 def test_a_loaded_model_is_compiled_and_learns():
     made = timm_vit()
     model = load_pretrained("vit_b16", made.tensors, **made.sizes | {"compile": True})

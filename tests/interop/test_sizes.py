@@ -80,6 +80,7 @@ def test_projections_of_every_stage_follow_its_own_oblong_grid():
         assert np.array_equal(values(new)[role], resize_projection(values(model)[role], old, there))
 
 
+@pytest.mark.long
 def test_tables_of_oblong_windows():
     """Windows that a grid of 7 x 14 tokens has clamped on one axis."""
     model = scatter(build("swin_t", input_shape=(28, 56, 3), classes=5, patch=2, compile=False, **STAGES))
@@ -93,6 +94,7 @@ def test_tables_of_oblong_windows():
     assert windows(smaller)[-1] == ((4, 4), (0, 0)) and len(report.interpolated) == 2
 
 
+@pytest.mark.long
 def test_windows_stay_as_they_are_unless_told():
     model = build("swin_t", input_shape=(32, 32, 3), classes=5, patch=4, compile=False, window=4, shift=2, **STAGES)
     before = windows(model)
@@ -125,6 +127,7 @@ def test_a_linformer_of_means_still_takes_means():
         np.testing.assert_allclose(predict(new, np.full((1, rows, columns, 3), 70.0, "float32")), predict(model, grey), atol=1e-5)
 
 
+@pytest.mark.long
 def test_it_trains_and_goes_through_a_file(tmp_path):
     model = build("performer_softmax", dataset="digits", steps=40, learning_rate=1e-3, label_smoothing=0.2, depth=1, dim=16, num_heads=2)
     model.save(tmp_path / "small.keras")

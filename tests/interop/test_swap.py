@@ -257,6 +257,7 @@ def test_one_projection_for_all_layers():
     assert [type(layer.kernel) for layer in mixers(back)] == [Softmax, Softmax] and predict(back).shape == (2, 10)
 
 
+@pytest.mark.long
 def test_a_file_before_and_after(tmp_path):
     model = vit()
     model.save(tmp_path / "before.keras")
@@ -321,6 +322,7 @@ def test_a_step_of_training_moves_everything_new(options):
     assert same(values(model), old)
 
 
+@pytest.mark.long
 def test_a_new_optimizer_of_the_same_settings():
     model = build("vit_b16", steps=10, learning_rate=2e-3, **SIZES)
     model.fit(pixels(), np.array([1, 2]), epochs=1, batch_size=2, verbose=0)
@@ -370,6 +372,7 @@ def test_a_model_of_ones_own():
     assert report.new == report.skipped == report.interpolated == ()
 
 
+@pytest.mark.long
 def test_a_stack_of_layers():
     from keras_vix.layers import LearnedPosition, LinformerAttention, PatchEmbedding
 

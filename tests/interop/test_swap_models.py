@@ -77,6 +77,7 @@ def test_every_kind_of_model(name):
     assert same(values(model), before)
 
 
+@pytest.mark.long
 def test_both_at_once_with_a_new_head():
     model = made("vit", depth=3)
     new, report = swap_mixer(model, "linformer", m=4, input_shape=(64, 48, 3), classes=7, blocks=slice(1, None))
@@ -156,6 +157,7 @@ def test_a_bigger_image_in_a_model_of_ones_own():
     assert mixers(swapped)[0].rope.grid == (4, 4) and mixers(swapped)[0].rope.axes == 2 and report.new == ()
 
 
+@pytest.mark.long
 def test_what_keeps_its_place():
     """Class attention, token transformers and mixers without a kernel stay as they are."""
     cait, _ = swap_mixer(made("cait"), "nystrom", m=4)

@@ -85,6 +85,7 @@ def test_eager_training_is_the_same():
         assert np.allclose(one, other, atol=1e-5), one.path
 
 
+@pytest.mark.long
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="torch has no XLA")
 def test_compiled_training_is_the_same():
     plain, remat = pair("levit", dropout=0.0, drop_path=0.0)
@@ -105,6 +106,7 @@ def test_every_place_of_the_norm(norm):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_frozen_weights_stay():
     plain, remat = pair("softmax")
     for model in (plain, remat):

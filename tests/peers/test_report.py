@@ -77,6 +77,7 @@ def test_models_show_parameters_and_both_modes():
     assert found["vit-pytorch ViT model"] == ["1,024", "9", "100", "2.00", "–", "–"]
 
 
+@pytest.mark.long
 def test_a_folder_gets_its_report_table_and_figures(tmp_path):
     records.save(tmp_path, measurements(attention()))
     written = {path.name for path in report.write(tmp_path)}

@@ -205,6 +205,7 @@ def test_the_losses_of_both_tokens(temperature, alpha):
     assert close(logs["loss"], (1 - alpha) * label + alpha * taught)
 
 
+@pytest.mark.long
 def test_a_built_student_is_trained_by_its_own_recipe_and_stays_a_model_of_its_own(tmp_path):
     data = keras_vix.data.load("digits", limit=60)
     student = keras_vix.build("vit", **SMALL, **TOKEN, label_smoothing=0.1, steps=8)
@@ -260,6 +261,7 @@ def test_a_teacher_that_writes_into_its_images_leaves_those_of_the_student():
     assert close(ops.convert_to_numpy(out), teacher.predict(x / 127.5 - 1, verbose=0))
 
 
+@pytest.mark.long
 def test_a_network_of_keras_applications_teaches():
     """Small gray images to the size, channels and pixel range of the teacher, which gives probabilities."""
     x, y = keras_vix.data.load("digits", limit=20).test

@@ -104,6 +104,7 @@ def test_every_block_learns_and_nothing_else_moves(kernel):
     assert moved <= mixers and {role for role in mixers if roles(student)[role].trainable and "key/bias" not in role} <= moved
 
 
+@pytest.mark.long
 def test_the_norm_in_front_is_an_option():
     student, teacher = couple()
     before = values(student)
@@ -113,6 +114,7 @@ def test_the_norm_in_front_is_an_option():
     }
 
 
+@pytest.mark.long
 def test_through_the_student_each_block_answers_for_those_before():
     student, teacher = couple("linformer")
     x, before = images(), values(student)
@@ -127,6 +129,7 @@ def test_through_the_student_each_block_answers_for_those_before():
     assert all("_mixer/mixer/" in role for role in changed(student, before))
 
 
+@pytest.mark.long
 def test_blocks_that_are_as_the_teachers_are_left_out():
     student, teacher = couple("softmax")
     dense = student.get_layer("stage0_block1_mixer").inner.query
@@ -138,6 +141,7 @@ def test_blocks_that_are_as_the_teachers_are_left_out():
     assert AttentionDistiller(student, teacher, blocks=[1, 0, 1]).blocks == (0, 1)
 
 
+@pytest.mark.long
 def test_more_than_ten_blocks_keep_their_order():
     student, teacher = couple("linformer", depth=12, dim=4, mlp_dim=4)
     x = images().x[:4].astype("float32")
@@ -160,6 +164,7 @@ def sources(x, y):
         yield "tf.data", tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # so Keras ends every iterator
 def test_images_come_as_arrays_or_batches_with_or_without_labels():
     x, y = images(48)
@@ -172,6 +177,7 @@ def test_images_come_as_arrays_or_batches_with_or_without_labels():
     assert found == pytest.approx(dict.fromkeys(found, found["array"]), rel=1e-5)
 
 
+@pytest.mark.long
 def test_validation_callbacks_and_the_students_own_recipe():
     x = images()
     student, teacher = couple()
@@ -186,6 +192,7 @@ def test_validation_callbacks_and_the_students_own_recipe():
     assert history["val_block1"][-1] == pytest.approx(error(AttentionDistiller(student, teacher), x.x[:16])[1], rel=1e-4)
 
 
+@pytest.mark.long
 def test_the_rate_falls_to_zero_over_all_steps():
     student, teacher = couple()
     weights = []

@@ -97,6 +97,7 @@ def test_decay_follows_the_rate():
     assert np.allclose(ops.convert_to_numpy(one), 0.6, rtol=1e-6) and np.allclose(ops.convert_to_numpy(other), 0.9, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_every_weight_of_a_model_takes_its_share_of_the_plain_step():
     """Up to the rounding of the weights themselves, once for each of two differences."""
     plain, other = small(), small()
@@ -115,6 +116,7 @@ def test_every_weight_of_a_model_takes_its_share_of_the_plain_step():
         assert np.any(theirs[role] != start), role
 
 
+@pytest.mark.long
 def test_with_all_factors_1_it_is_keras_own():
     """Decay spares the same weights, too."""
     plain, other = small(), small()
@@ -132,14 +134,14 @@ NEW = ("head/*", "stage0_block1_mixer/mixer/*")
 
 @pytest.mark.parametrize(
     "options",
-    [
+    sampled([
         {},
         {"clip_norm": 0.1, "decay_all": True},
         {"ema": 0.5},
         {"optimizer": "sgd"},
         {"optimizer": "adam", "jit_compile": not TORCH},
         {"optimizer": "lion", "learning_rate": 1e-3},
-    ],
+    ], sample=[{}]),
     ids=str,
 )
 def test_frozen_weights_keep_every_bit_and_then_move(options):
@@ -169,6 +171,7 @@ def test_what_the_optimizer_knows_of_frozen_weights_goes_on():
     assert np.allclose(ops.convert_to_numpy(still), expected, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_with_accumulated_gradients_an_update_counts_by_its_first_batch():
     model = small()
     model.compile(
@@ -186,6 +189,7 @@ def test_with_accumulated_gradients_an_update_counts_by_its_first_batch():
     assert [each[0] for each in moved] == [False] + [True] * 5
 
 
+@pytest.mark.long
 def test_mixed_precision_scales_the_loss_round_it():
     keras.config.set_dtype_policy("mixed_float16")
     model = small()
@@ -201,6 +205,7 @@ def test_mixed_precision_scales_the_loss_round_it():
     assert sum(not np.array_equal(before[role], after[role]) for role in frozen) >= 0.9 * len(frozen)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(TORCH, reason="torch compiles nothing")
 def test_one_compiled_step_serves_frozen_and_moving_weights(monkeypatch):
     calls, own = [], LayerwiseAdamW.update_step

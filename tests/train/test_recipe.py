@@ -68,12 +68,14 @@ def trained(batch_size, **options):
     return losses, [np.array(w) for w in model.trainable_weights]
 
 
+@pytest.mark.long
 def test_accumulated_batches_train_as_one():
     (_, whole), (_, parts), (_, small) = trained(32, clip_norm=None), trained(8, clip_norm=None, accumulate=4), trained(8, clip_norm=None)
     assert max(np.abs(a - b).max() for a, b in zip(whole, parts)) <= 1e-5
     assert max(np.abs(a - b).max() for a, b in zip(whole, small)) >= 1e-3
 
 
+@pytest.mark.long
 def test_several_steps_in_one_call_train_as_one_at_a_time():
     (one, _), (four, _) = trained(8), trained(8, steps_per_execution=4)
     np.testing.assert_allclose(one, four, rtol=1e-5)

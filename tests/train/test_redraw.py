@@ -93,6 +93,7 @@ def test_draws_come_at_the_interval_and_in_the_order_of_the_seed(every, steps):
     assert np.array_equal(projection(model), number(steps[-1]))
 
 
+@pytest.mark.long
 def test_the_step_uses_the_new_projection():
     """One step with a rate of 1 from equal weights: the loss is that of the projection that was drawn for it."""
     model = tiny(keras.optimizers.SGD(0.0))
@@ -119,6 +120,7 @@ def test_compiled_steps_see_it(jit_compile):
     assert drawn(model) == 2 and len({round(loss, 4) for loss in losses}) == 3
 
 
+@pytest.mark.long
 def test_only_training_draws():
     model = tiny()
     x, y = numbers()

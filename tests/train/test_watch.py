@@ -70,6 +70,7 @@ def test_a_rate_that_is_too_high():
     assert epochs == 3 and len(findings) == 1
 
 
+@pytest.mark.long
 def test_a_rate_of_nothing():
     model = small(weight_decay=0.0)
     model.optimizer.learning_rate = 0.0
@@ -105,6 +106,7 @@ def test_a_loss_that_stays_at_guessing():
     assert watched(small(learning_rate=1e-5), np.zeros_like(X), epochs=2, batch_size=200) == ([], 2)  # too few steps to tell
 
 
+@pytest.mark.long
 def test_weights_that_are_frozen_on_purpose():
     model = small()
     keras_vix.train.finetune(model, new="head/*", frozen_steps=1000, learning_rate=1e-3)

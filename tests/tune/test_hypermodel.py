@@ -60,6 +60,7 @@ def test_what_is_infeasible_fails_before_a_weight_exists(words, values, reason, 
     assert hypermodel.figures["status"] == "infeasible"
 
 
+@pytest.mark.long
 def test_latency_and_memory_are_measured_before_training():
     x = np.zeros((4, 8, 8, 1), "uint8")
     for budget, words in (({"latency_seconds": 1e-9}, "s for one image of 1e-09"), ({"memory_bytes": 10}, "bytes of 10")):
@@ -88,6 +89,7 @@ def test_other_tuners_take_it(tmp_path):
     assert tune.best(table)["dim"] in (8, 16)
 
 
+@pytest.mark.long
 def test_a_training_that_diverges_fails():
     hypermodel, hp = made(), at(kernel="softmax", learning_rate=1e-3)
     model = hypermodel.build(hp)

@@ -44,6 +44,7 @@ def test_no_graph_outlives_its_model():
     assert len(graphs() - before - among) == 0
 
 
+@pytest.mark.long
 @tensorflow
 def test_what_was_there_before_stays():
     trained()
@@ -55,6 +56,7 @@ def test_what_was_there_before_stays():
     assert gradients() == before
 
 
+@pytest.mark.long
 def test_a_model_that_lives_on_can_be_trained_and_asked():
     with cleared():
         model = trained()

@@ -45,6 +45,7 @@ def test_the_table(found):
     assert table.attrs["objective"] == "val_accuracy"
 
 
+@pytest.mark.long
 def test_the_best_is_built_again_with_its_weights(found):
     best, table = found.best(), found.table
     assert keras_vix.build("linformer", **best).count_params() == found.model().count_params()

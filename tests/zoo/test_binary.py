@@ -52,6 +52,7 @@ def test_all_products_of_the_blocks_have_weights_of_two_values(name):
             assert len(np.unique(unit)) == 2 and unit.max() == -unit.min()
 
 
+@pytest.mark.long
 def test_reduction_of_keys_is_given_for_each_stage():
     model = keras_vix.build("binary_vit", dataset="digits")
     mixers = [layer for layer in model._flatten_layers() if isinstance(layer, BinaryAttention)]

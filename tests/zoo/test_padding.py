@@ -97,6 +97,7 @@ def test_a_whole_image_is_what_it_was(kernel):
     np.testing.assert_allclose(answers(padded, images(WHOLE)), answers(plain, images(WHOLE)), atol=2e-5)
 
 
+@pytest.mark.long
 def test_a_step_of_training_is_that_of_the_cut_images():
     """Losses and weights after two steps, dropped paths apart; nothing that is no image reaches a gradient."""
     whole, cut = made(WHOLE, kernel="performer", m=8), made(CUT, kernel="performer", m=8)
@@ -150,6 +151,7 @@ def test_maps_show_no_padding():
     np.testing.assert_allclose(weights[..., there].sum(-1), 1, atol=1e-5)
 
 
+@pytest.mark.long
 def test_it_goes_with_mixed_precision_and_checkpoints():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = made(WHOLE, remat=True)

@@ -103,6 +103,7 @@ def test_the_recipe_is_that_of_all_rows_and_digits_keep_their_own():
     assert (recipe("performer_softmax", "digits").weight_decay, recipe("performer_softmax", "digits").epochs) == (1e-4, 18)
 
 
+@pytest.mark.long
 def test_perception_leaves_pyramids_and_tokens_in_front_to_others():
     model = keras_vix.build(
         "transformer_local", dataset="cifar10", local="perception", dim=(8, 16), depth=(1, 1), num_heads=2, mlp_dim=8, window=2, shift=0, compile=False

@@ -179,6 +179,7 @@ def test_a_saved_model_gives_the_same_and_goes_on_training(norm, tmp_path):
     assert rates[0] == rates[1] > 0
 
 
+@pytest.mark.long
 def test_every_weight_moves_and_the_loss_falls():
     model = tiny(learning_rate=2e-2, warmup_steps=20, label_smoothing=0.0)
     before = [ops.convert_to_numpy(w) for w in model.trainable_weights]
@@ -305,6 +306,7 @@ def test_beams_as_many_as_there_are_beginnings_find_the_likeliest_sequence():
     assert np.array_equal(decode(model, SOURCES, start=1, beams=4), best)
 
 
+@pytest.mark.long
 def test_a_target_ends():
     model = small(target_length=5)
     plain = decode(model, SOURCES, start=1)

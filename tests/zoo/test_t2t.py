@@ -39,6 +39,7 @@ def test_multiply_adds_for_small_images(name, millions):
     assert f"{multiply_adds(outline(name, dataset='tiny_imagenet')) / 1e6:.1f}" == millions
 
 
+@pytest.mark.long
 def test_tokens_at_the_published_size():
     assert [tokens(outline(name, depth=1)) for name in ("t2t_vit_7", "r_ti16", "r26_s32")] == [197, 50, 50]
     assert [tokens(outline("sl_t2t", dataset=name, depth=1)) for name in ("cifar10", "tiny_imagenet")] == [65, 65]
