@@ -20,6 +20,7 @@ project_copyright = author
 release = version = keras_vix.__version__
 
 root_doc = "docs/index"
+SENTENCE = 60  # letters in a cell of a table, above which its lines break
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 include_patterns = [
     "docs/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "benchmarks/**/*.md",
@@ -74,8 +75,18 @@ def with_notebooks(app, exception):
         shutil.copytree(HERE / "notebooks", Path(app.outdir) / "docs/notebooks", dirs_exist_ok=True)
 
 
+def sentences_wrap(app, doctree):
+    """Tables that hold sentences are told from tables of figures: their lines may break."""
+    from docutils import nodes
+
+    for table in doctree.findall(nodes.table):
+        if any(len(cell.astext()) > SENTENCE for cell in table.findall(nodes.entry)):
+            table["classes"].append("sentences")
+
+
 def setup(app):
     """Docstrings go through `plain` before anything else sees them."""
+    app.connect("doctree-read", sentences_wrap)
     app.connect("autodoc-process-docstring", plain, priority=100)
     app.connect("autodoc-process-signature", called)
     app.connect("build-finished", with_notebooks)
