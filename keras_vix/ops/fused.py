@@ -17,18 +17,27 @@ def fused_attention(q, k, v, mask=None, causal: bool = False):
     it serves every device and type, on JAX 16-bit inputs on a GPU. The routines keep running sums in float32; on a CPU the
     inputs are promoted first. Torch's gradient computes the weights again from the scores' log-sum, which float32 rounds by
     whole units where scores are of 1e8: scores beyond `LARGEST` are scaled back to it there, or that gradient would overflow.
-    A query that is not a number gives 0 there for some numbers of keys; it is made to show again.
+    For some numbers of keys it gives 0 where a query or key is not a number; `lost` makes that show again.
     """
     backend = keras.config.backend()
     if backend == "torch":
         q, k, v = (x if x.is_cuda else promote(x) for x in (q, k, v))
-        return _routine(bounded(q, k), k, v, mask, causal) + ops.sum(0.0 * q, axis=-1, keepdims=True)
+        return _routine(bounded(q, k), k, v, mask, causal) + lost(q, k, mask, causal)
     if backend == "jax" and keras.backend.standardize_dtype(q.dtype) in ("float16", "bfloat16"):
         try:
             return _routine(q, k, v, mask, causal, flash_attention=True)
         except (ImportError, NotImplementedError, RuntimeError, ValueError):  # no such device, or a shape it does not take
             return None
     return None
+
+
+def lost(q, k, mask, causal: bool):
+    """0 for every query, `(..., heads, n, 1)`, or NaN where it is not a number or, but for causal attention, a key that it sees."""
+    found = ops.sum(0.0 * q, axis=-1, keepdims=True)
+    if causal:
+        return found
+    keys = 0.0 * k if mask is None else ops.where(ops.swapaxes(mask, -1, -2), 0.0 * k, 0.0)
+    return found + ops.sum(keys, axis=(-2, -1), keepdims=True)
 
 
 def bounded(q, k):
