@@ -32,7 +32,7 @@ def fused_attention(q, k, v, mask=None, causal: bool = False):
 
 
 def lost(q, k, mask, causal: bool):
-    """0 for each query, `(..., heads, n, 1)`, or NaN where it, or but for causal attention a key that it sees, is not a number."""
+    """0 for each query, `(..., heads, n, 1)`, or NaN where it, or but for causal attention a key that it sees, is no number."""
     found = ops.sum(0.0 * q, axis=-1, keepdims=True)
     if causal:
         return found
