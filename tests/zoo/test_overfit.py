@@ -12,8 +12,9 @@ STEPS = 200
 RANKS = {"performer": {"m": 16}, "linformer": {"m": 8}, "nystrom": {"m": 8}}
 # Mixers that know no token in front.
 BARE = {"prefix": 0, "pool": "mean"}
+MIXED = {"conv_attention": BARE, "window": BARE, "window_1d": BARE | {"window": 16, "wrap_rows": True}}
 CHOICES = {f"kernel:{name}": {"kernel": name, **RANKS.get(name, {})} for name in KERNELS} | {
-    f"mixer:{name}": {"mixer": name} | (BARE if name in ("conv_attention", "window", "window_1d") else {}) for name in MIXERS
+    f"mixer:{name}": {"mixer": name, **MIXED.get(name, {})} for name in MIXERS
 }
 
 
