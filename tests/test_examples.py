@@ -27,6 +27,7 @@ def test_an_example_is_short(path):
     assert len(path.read_text().splitlines()) <= 40
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_copying_and_reversing_are_learnt():
     """On sequences that training has not seen, by greedy decoding."""

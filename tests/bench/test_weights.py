@@ -64,6 +64,7 @@ def test_a_start_has_the_weights_of_its_source(twin, monkeypatch):
     assert set(found) - set(trained) == {"stage0_block0_mixer/mixer/kernel/e", "stage0_block0_mixer/mixer/kernel/f"}
 
 
+@pytest.mark.long
 def test_rows_of_the_twin_stand_beside_the_reports_tables(twin):
     _, rows, _ = twin
     titles = [table.title for table in published.tables("ieor_2023", [row | {"dataset": "cifar10"} for row in rows])]
@@ -85,6 +86,7 @@ def test_what_a_model_can_do_before_it_is_trained_is_in_its_row(twin, monkeypatc
     assert learned["label"] == f"{vil.label} distill=2"
 
 
+@pytest.mark.long
 def test_nothing_is_kept_without_a_folder_or_a_wish(twin, tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     monkeypatch.delenv(weights.FOLDER, raising=False)

@@ -217,7 +217,7 @@ def test_mixed_precision():
     assert all(a < b for a, b in zip(error(AttentionDistiller(student, teacher), images().x), before))
 
 
-@pytest.mark.parametrize("preset", sampled(["swin_t", "pit_ti", "cait_xxs24"], sample=["swin_t"]))
+@pytest.mark.parametrize("preset", sampled(["swin_t", "pit_ti", "cait_xxs24"], sample=[]))
 def test_other_families(preset):
     """Windows and stages; layer scale."""
     few = {"swin_t": dict(depth=(1, 2), dim=(8, 16), num_heads=(2, 2), window=2, shift=1), "pit_ti": dict(depth=(1, 1), dim=(8, 16), num_heads=(1, 2))}

@@ -219,7 +219,7 @@ def test_one_compiled_step_serves_frozen_and_moving_weights(monkeypatch):
     assert traced >= len(model.trainable_weights) and len(calls) == traced
 
 
-@pytest.mark.parametrize("frozen", sampled([2, 5], sample=[2]))
+@pytest.mark.parametrize("frozen", sampled([2, 5], sample=[]))
 def test_a_file_goes_on_where_it_stopped(tmp_path, frozen):
     options = {"rates": RATES, "new": NEW, "frozen_steps": frozen}
     how = Recipe(learning_rate=1e-2, weight_decay=0.3, clip_norm=1.0, ema=0.9, schedule="cosine", warmup=0.2, **JIT)

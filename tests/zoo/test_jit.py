@@ -8,8 +8,6 @@ import keras_vix
 from keras_vix import build
 from keras_vix.zoo.config import AXES
 
-from ..presets import sampled
-
 KERNELS = {
     "softmax": {}, "performer": {"m": 4}, "linformer": {"m": 4}, "nystrom": {"m": 4, "iterations": 6}, "lsa": {}, "talking_heads": {"mix_std": 0.3},
 }  # fmt: skip
@@ -54,8 +52,9 @@ def compiled_is_the_same(axis, name):
             assert np.abs(np.subtract(one, other)).max() <= 2e-4, one.path
 
 
+@pytest.mark.long
 @pytest.mark.skipif(TORCH, reason="torch has no XLA")
-@pytest.mark.parametrize("choice", sampled(SOME, sample=SOME[:1]), ids="-".join)
+@pytest.mark.parametrize("choice", SOME, ids="-".join)
 def test_compiled_is_the_same(choice):
     compiled_is_the_same(*choice)
 
