@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from ..base import seed_kept
 from ..checks import choice, near, number
 from .published import STUDIES
 from .unit import POLICIES, TASKS, Unit
@@ -391,7 +392,8 @@ def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
                 f"{unit.label}.{near(plan.augment, POLICIES)}"
             )
         check_devices(unit.devices, plan.batch_size, unit.backend)
-        description = describe(unit.preset, dataset=facts, profile=unit.profile, **unit.of_model)
+        with seed_kept():
+            description = describe(unit.preset, dataset=facts, profile=unit.profile, **unit.of_model)
         found.append((plan, description))
     return found
 

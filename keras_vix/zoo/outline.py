@@ -25,20 +25,21 @@ def check(config: Config, name: str) -> None:
 
     Two blocks of each stage stand for all of them: the others repeat these.
     """
-    outline(dataclasses.replace(config, depth=tuple(min(depth, 2) for depth in config.depth)), name)
+    with seed_kept():
+        outline(dataclasses.replace(config, depth=tuple(min(depth, 2) for depth in config.depth)), name)
 
 
 def without_values(make: Callable[[], keras.Model]) -> keras.Model:
     """The model that `make` returns, made so that none of its variables is given a value.
 
-    No seed is drawn either. Keras remembers such variables, and would give them values at the end of another scope; it does so
-    for each thread apart, so that a thread of its own, which ends, leaves nothing behind.
+    Keras remembers such variables, and would give them values at the end of another scope; it does so for each thread apart,
+    so that a thread of its own, which ends, leaves nothing behind.
     """
     found: dict = {}
 
     def run() -> None:
         try:
-            with seed_kept(), keras.StatelessScope(initialize_variables=False):
+            with keras.StatelessScope(initialize_variables=False):
                 found["model"] = make()
         except Exception as error:  # raised again by the caller's thread
             found["error"] = error
