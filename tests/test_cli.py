@@ -342,6 +342,7 @@ def test_nothing_is_said_to_a_reader_that_went_away(elsewhere):
     assert "BrokenPipe" not in errors and "Traceback" not in errors
 
 
+@pytest.mark.long
 def test_a_benchmark_from_beginning_to_end(elsewhere, capsys):
     call = "bench --models performer_relu:m=8:depth=1,transformer_local --epochs 2 --limit 100".split()
     assert cli.main(call) == 0

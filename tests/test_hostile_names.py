@@ -107,6 +107,7 @@ ROW = b'[[rows]]\npreset = "performer_relu"\n'
         (b"x = " + b"[" * 10**5 + b"]" * 10**5, "recursion"),
         (b"x = " + b"{a = " * 10**5 + b"1" + b"}" * 10**5, "recursion"),
         (b"[" + b"a." * 10**5 + b"a]\n", "suite.toml"),
+        (b"a." * 10**5 + b"a = 1\n", "200 are enough"),
         (b"seed = " + b"9" * 10**5 + b"\n" + ROW, "digits"),
         (b"seed = 1e400\n" + ROW, "seed"),
         (b"validation = 1e400\n" + ROW, "validation"),
@@ -116,7 +117,7 @@ ROW = b'[[rows]]\npreset = "performer_relu"\n'
         (b'preset = "vit"\n!!python/object:os.system [x]\n', "suite.toml"),
         (b"[[rows]]\npreset = ['vit']\n", "preset"),
     ],
-    ids=["deep lists", "deep records", "deep name", "digits", "infinite", "infinite share", "twice", "binary", "no UTF-8", "YAML", "no name"],
+    ids=["deep lists", "deep records", "deep name", "deep key", "digits", "infinite", "infinite share", "twice", "binary", "no UTF-8", "YAML", "no name"],
 )  # fmt: skip
 def test_an_experiment_that_cannot_be_read_is_refused_at_once(content, words, elsewhere, capsys):
     (elsewhere / "suite.toml").write_bytes(content)

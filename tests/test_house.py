@@ -148,4 +148,6 @@ def test_importing_is_quick_quiet_and_light():
         seconds, heavy = out.stdout.strip().splitlines()
         runs.append(float(seconds))
         assert heavy == "[]"
+        if runs[-1] <= 0.3:
+            break
     assert min(runs) <= 0.3

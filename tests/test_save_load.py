@@ -41,6 +41,7 @@ print("equal")
 """
 
 
+@pytest.mark.long
 def test_outputs_are_equal_in_another_process(tmp_path):
     files = [str(tmp_path / name) for name in ("layers.keras", "outputs.npy")]
     for code in (WRITE, READ):

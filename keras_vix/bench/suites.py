@@ -25,6 +25,7 @@ ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside setti
 DEFAULT = "digits"
 SIZE_ADVICE = "give --set input_shape=[height,width,channels], for example [96,96,3]"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
+DOTS = 200  # in a line; time and memory of a key of n parts grow with n²
 LONGEST = 2_000  # characters of a value on a command line
 MOST = 10_000  # rows that one of a file may stand for
 
@@ -124,6 +125,8 @@ def read(path: Traversable) -> dict[str, Any]:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise ValueError(f"it has more bytes, where {LARGEST:,} are enough")
+        if max(line.count(b".") for line in content.split(b"\n")) > DOTS:
+            raise ValueError(f"a line has more dots, where {DOTS} are enough")
         data = tomllib.loads(content.decode())
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -85,6 +85,7 @@ def done(tmp_path_factory):
     return process, work / "out", (home / "witness").read_text().splitlines()
 
 
+@pytest.mark.long
 def test_a_run_asks_nobody_not_even_in_its_children(done):
     _, _, witness = done
     assert sum(line.startswith("began") for line in witness) >= 3  # the runner and a child for each row

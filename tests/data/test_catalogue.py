@@ -47,6 +47,7 @@ def test_mnist(mnist):
     assert mnist.facts == DATASETS["mnist"] and mnist.train.x.dtype == np.uint8
 
 
+@pytest.mark.long
 def test_cifar10(cifar10):
     assert np.bincount(cifar10.train.y).tolist() == [4500] * 10
     assert np.bincount(cifar10.validation.y).tolist() == [500] * 10
@@ -54,7 +55,7 @@ def test_cifar10(cifar10):
     assert cifar10.facts == DATASETS["cifar10"] and cifar10.train.x.shape[1:] == (32, 32, 3)
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["mnist", pytest.param("cifar10", marks=pytest.mark.long)])
 def test_statistics_are_those_of_the_training_images(name, request):
     data = request.getfixturevalue(name)
     pixels = np.concatenate([data.train.x, data.validation.x]).reshape(-1, data.facts.input_shape[2])

@@ -54,6 +54,7 @@ def write(folder, count=COUNT, splits=("train", "test"), form=None, labels=4):
 # Two processes at once --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_two_processes_prepare_one_set(tmp_path):
     found = together(tmp_path, 2, PATCHES_PAUSE="0.5")
     assert found[0] == found[1] and len(found[0]) == 2 and len(set(found[0])) == 1 and found[0][0].startswith(f"{COUNT} {TEST} ")

@@ -50,6 +50,7 @@ print(json.dumps([idle, found]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.alone
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux' /proc")
 def test_long_sequences_take_the_memory_and_time_stated():

@@ -481,6 +481,14 @@ BENCH = (
         "Three seeds are measured once and shown as three.",
     ),
     Mutant(
+        "rows-begin-from-other-weights",
+        "zoo/describe.py",
+        "return describe_built(preset, config, outline(config, preset))",
+        "from ..base import seed_kept\n\n    with seed_kept():\n        return describe_built(preset, config, outline(config, preset))",
+        ("tests/bench/test_start.py::test_a_row_begins_from_the_weights_it_always_began_from",),
+        "No accuracy that was ever published comes out again, and nobody knows why.",
+    ),
+    Mutant(
         "finished-units-run-again",
         "bench/board.py",
         "return row if fresh or (done and not self.redo) else None",

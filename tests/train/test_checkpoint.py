@@ -365,6 +365,7 @@ def killed_while_saving(path, moments) -> None:
     assert not [name for name in os.listdir(path.parent) if "tmp" in name]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
 def test_a_kill_while_saving_leaves_a_whole_file(tmp_path):
     killed_while_saving(tmp_path / "a.keras", (0.013, 0.101))
