@@ -1,5 +1,5 @@
 # make benchmark      trains ten models on the bundled digits and prints the comparison
-# make test           the tests that a change should pass before it is shown: about ten minutes on two cores
+# make test           the tests that a change should pass before it is shown: under ten minutes on two cores
 # make test-long      the others: every preset, every export, the pages and examples, runs that are killed
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes

@@ -92,6 +92,7 @@ def test_a_run_asks_nobody_not_even_in_its_children(done):
     assert [line for line in witness if not line.startswith("began")] == []
 
 
+@pytest.mark.long
 def test_what_a_run_writes_has_neither_secrets_nor_the_home_folder(done):
     process, out, _ = done
     found = texts(out)
