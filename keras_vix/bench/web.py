@@ -61,12 +61,18 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
         f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{html.escape(str(value))}"')
         for key, value in attributes.items() if value is not None and value is not False
     )
-    return Markup(f"<{name}{said}>{join(children)}</{name}>" if name not in ("img", "input", "br") else f"<{name}{said}>")
+    return Markup(f"<{name}{said}>{join(children)}</{name}>" if name not in ("img", "input", "br", "wbr") else f"<{name}{said}>")
 
 
 def join(children: Iterable[Any]) -> Markup:
     """Children one after the other."""
     return Markup("".join(child if isinstance(child, Markup) else html.escape(str(child)) for child in children))
+
+
+def breakable(text: str) -> Markup:
+    """A name that, where it is too long for its line, breaks behind an underscore and not within a word."""
+    words = text.split("_")
+    return join([part for word in words[:-1] for part in (f"{word}_", tag("wbr"))] + words[-1:])
 
 
 def source_of(name: str) -> str:
@@ -221,15 +227,15 @@ def datum(one: Cell, column: Column, first: bool, name: str | None, row: Row) ->
     """A cell, with what sorts it; the name leads to the run and carries its marks."""
     if not first:
         return tag("td", one.text, class_=look(column.group, column), data_v=one.value)
-    text = tag("a", one.text, href=f"#{name}") if name else one.text
-    badge = tag("span", "noisy", class_="badge", title="steps of very different times") if row and noisy(row) else ""
-    return tag("th", text, badge, scope="row", class_="long" if len(one.text) > LONG else None, data_v=one.value)
+    text = tag("a", breakable(one.text), href=f"#{name}") if name else breakable(one.text)
+    badge = [" ", tag("span", "noisy", class_="badge", title="steps of very different times")] if row and noisy(row) else []
+    return tag("th", text, *badge, scope="row", class_="long" if len(one.text) > LONG else None, data_v=one.value)
 
 
 def published(table: Grid) -> Markup:
     """A table as it was printed elsewhere, with ours in it: it is not sorted."""
     heads = [tag("th", column.title, scope="col", class_=look("", column)) for column in table.columns]
-    lines = [tag("tr", *(tag("td", one.text, class_=look("", column)) if place else tag("th", one.text, scope="row")
+    lines = [tag("tr", *(tag("td", one.text, class_=look("", column)) if place else tag("th", breakable(one.text), scope="row")
                          for place, (one, column) in enumerate(zip(line, table.columns, strict=True)))) for line in table.lines]
     inside = tag("table", tag("caption", table.title), tag("thead", tag("tr", *heads)), tag("tbody", *lines))
     return join([tag("div", inside, class_="box", tabindex=0, role="region", aria_label=table.title), *remarks(table.notes)])

@@ -11,11 +11,11 @@ import samples
 
 from keras_vix.bench import figures, report, web
 
-VOID = {"meta", "img", "input"}
+VOID = {"meta", "img", "input", "wbr"}
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "header", "nav", "main", "footer", "dialog", "form", "script", "h1", "h2", "h3", "p", "div", "span",
     "code", "button", "a", "section", "label", "input", "select", "option", "fieldset", "legend", "output", "table", "caption", "thead", "tbody", "tr",
-    "th", "td", "figure", "figcaption", "img", "strong", "details", "summary", "dl", "dt", "dd", "pre", "article", "ul", "li",
+    "th", "td", "figure", "figcaption", "img", "strong", "details", "summary", "dl", "dt", "dd", "pre", "article", "ul", "li", "wbr",
 }  # fmt: skip
 
 
@@ -70,6 +70,10 @@ def mixed(tmp_path_factory, no_drawing):
     out = report_samples.folder(tmp_path_factory.mktemp("mixed"), report_samples.mixed(), "Mixed", "Text.", "keras-vix bench x.toml")
     report.write(out, formats=("html",))
     return (out / "results.html").read_text()
+
+
+def test_a_long_name_breaks_behind_an_underscore():
+    assert web.breakable("window_1d") == "window_<wbr>1d" and web.breakable("<_>") == "&lt;_<wbr>&gt;" and web.breakable("vit") == "vit"
 
 
 def test_elements_escape_what_is_no_markup():
