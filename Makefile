@@ -3,7 +3,7 @@
 # make test-long      the others: every preset, every export, the pages and examples, runs that are killed
 # make test-faults    runs killed, disks filled, processes in each other's way: about a quarter of an hour
 # make test-slow      a Ray cluster whose workers and nodes die, models on several devices, equal bits in five processes
-# make test-mutants   makes 62 mistakes, one at a time, in a copy of the package, and sees whether the tests notice: ten minutes
+# make test-mutants   makes 62 mistakes, one at a time, in a copy of the package, and sees whether the tests notice: six minutes
 # make test-backends  laws, kernels, mixers, ops, parts and the docstrings' examples under TensorFlow, JAX and torch
 # make coverage       counts which lines, and which raise statements, the tests reach
 # make test-parity    our ViT, DeiT and Swin beside those of the transformers package: the same weights, the same logits

@@ -1,5 +1,6 @@
 """A file written by one process is read by another that did nothing but `import keras_vix`: the outputs are equal, bit for bit."""
 
+import json
 import subprocess
 import sys
 
@@ -72,6 +73,37 @@ def test_a_file_with_code_is_refused(tmp_path):
     keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)).save(tmp_path / "code.keras")
     with pytest.raises(ValueError, match="unsafe"):
         keras_vix.load(tmp_path / "code.keras")
+
+
+class Opaque(keras.layers.Layer):
+    """A layer whose config has another's as one text, into which nobody looks before it is read."""
+
+    def __init__(self, text, **kwargs):
+        super().__init__(**kwargs)
+        self.text = text
+
+    @classmethod
+    def from_config(cls, config):
+        layer = cls(**config)
+        layer.inner = keras.saving.deserialize_keras_object(json.loads(layer.text))
+        return layer
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "text": self.text}
+
+
+def test_code_is_refused_where_only_keras_sees_it(tmp_path):
+    def saved(inner):
+        inputs = keras.Input((4,))
+        keras.Model(inputs, Opaque(json.dumps(keras.saving.serialize_keras_object(inner)))(inputs)).save(tmp_path / "opaque.keras")
+        return keras_vix.load(tmp_path / "opaque.keras", custom_objects={"Opaque": Opaque})
+
+    assert isinstance(saved(keras.layers.ReLU()).layers[1].inner, keras.layers.ReLU)
+    with pytest.raises(ValueError, match="safe_mode=False"):
+        saved(keras.layers.Lambda(lambda x: x + 1))
 
 
 def test_smoothing_has_a_floor_and_ce_has_not():

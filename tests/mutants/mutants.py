@@ -363,7 +363,7 @@ TRAINING = (
         "train/load.py",
         "compile=compile, safe_mode=True)",
         "compile=compile, safe_mode=False)",
-        ("tests/test_save_load.py::test_a_file_with_code_is_refused",),
+        ("tests/test_save_load.py::test_code_is_refused_where_only_keras_sees_it",),
         "Loading somebody's model runs somebody's program.",
     ),
     Mutant(
