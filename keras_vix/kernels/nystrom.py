@@ -38,8 +38,8 @@ class Nystrom(Kernel):
 
     No padding token exists, nor takes part in any softmax. A run without any unmasked token is left out. With as many landmarks
     as tokens the formula is exact attention, which is then computed as such. The approximation is for moderate scores: with large
-    ones the landmark matrix becomes singular, and the entries of its inverse grow up to 13/4 times with each iteration. From values
-    up to 53, 15 iterations have given an output of 82,106 (tested); in float16 such numbers, and their gradients, are infinite.
+    ones the landmark matrix becomes singular, and its inverse grows up to 13/4 times with each iteration. From values up to 53,
+    15 iterations have given an output of 82,106 (tested); in float16 such numbers, and their gradients, are infinite.
 
     Raises:
         ValueError: at build, if there are fewer tokens than landmarks, or their number is unknown.
