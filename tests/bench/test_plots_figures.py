@@ -91,6 +91,21 @@ def test_seeds_are_one_point_with_their_deviation():
     assert len(figure.axes[0].texts) == 10
 
 
+def test_another_order_brings_labels_nearer_to_their_points():
+    """Ten points in a crowd: greedily in the given order a label lands far off, which the order that is taken avoids."""
+
+    def far(order):
+        places = labels.arrange(marks, order, labels.Box(0, 0, 800, 600), [], True)
+        return labels.cost(marks, places) if places else math.inf
+
+    rng = np.random.default_rng(0)
+    marks = [labels.Mark(*rng.uniform((250, 250), (450, 350)), rng.uniform(60, 200), 14, 6) for _ in range(10)]
+    tried = labels.orders(10)
+    assert list(tried[0]) == list(range(10)) and len(tried) == 41 and all(sorted(order) == list(range(10)) for order in tried)
+    assert tried == labels.orders(10) and len(labels.orders(60)) == 7 and len(labels.orders(401)) == 1
+    assert 1000 < min(map(far, tried)) < 0.8 * far(tried[0]) < 3000
+
+
 def test_no_label_lies_on_the_line_to_another():
     crowd = ((0.942, 0.9861), (0.988, 0.9889), (0.797, 0.9889), (0.866, 0.9944), (1.093, 0.9861), (1.004, 0.9917), (1.249, 0.9861),
              (0.937, 0.9806), (0.821, 0.9917), (1.563, 0.9778))

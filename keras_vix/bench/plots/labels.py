@@ -1,14 +1,21 @@
 """Labels beside points that touch neither each other nor any point."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .looks import MUTED, SMALL, darker
 
 # Directions of a label from its point, in the order of preference; far from the point there is room for more of them.
 NEAR = (0, 180, 90, 270, 45, 135, 315, 225, 22, 158, 338, 202, 68, 112, 292, 248)
 BETWEEN = tuple(range(4, 360, 8))
+BESIDE = 14  # pixels from a point to its label; what is further off gets a line
+ORDERS = 400  # labels that are placed once more to find a better order
+# What is as bad as a label that is so many pixels off, squared: crossing lines; a place on a line; a line through a label.
+CROSSED, ON_A_LINE, ON_A_LABEL = 60**2, 60**2, 120**2
 
 
 class Box(NamedTuple):
@@ -41,8 +48,9 @@ def place_labels(panel: Any, points: Sequence[tuple[float, float]], labels: Sequ
                  weights: Sequence[str] | None = None, lines: Sequence[Sequence[tuple[float, float]]] = ()) -> bool:
     """Write a label near each point so that no label touches another label or any point.
 
-    Each label goes to the nearest free place on rings round its point; one that had to go far gets a thin line to it. The
-    figure must have been drawn once, so that its axes have their place.
+    Each label in turn goes to the nearest free place on rings round its point; of several orders the one with the least `cost` is
+    taken. One that had to go far gets a thin line to its point. The figure must have been drawn once, so that its axes
+    have their place.
 
     Args:
         panel: the axes.
@@ -53,41 +61,88 @@ def place_labels(panel: Any, points: Sequence[tuple[float, float]], labels: Sequ
     Returns:
         Whether there was a free place for every label. If not, nothing is written.
     """
-    spots = panel.transData.transform(points)
-    ends = [panel.transData.transform(line) for line in lines]
     fonts = weights or ["normal"] * len(labels)
-    tries = ((ends, True), ([], True), ([], False))
-    return any(write_all(panel, spots, labels, colours, fonts, off, strict) for off, strict in tries)
+    texts = [panel.text(0, 0, label, fontsize=SMALL, color=darker(colour), transform=None, zorder=4, ha="center", va="center",
+                        fontweight=weight, path_effects=halo())
+             for label, colour, weight in zip(labels, colours, fonts, strict=True)]
+    renderer = panel.figure.canvas.get_renderer()
+    extents = [text.get_window_extent(renderer) for text in texts]
+    marks = [Mark(x, y, one.width, one.height, 8 if weight == "bold" else 6)
+             for (x, y), one, weight in zip(panel.transData.transform(points).tolist(), extents, fonts, strict=True)]
+    ends = [panel.transData.transform(line).tolist() for line in lines]
+    found = []
+    for off, strict, price in ((ends, True, 0), ([], True, ON_A_LINE), ([], False, ON_A_LABEL)):
+        for order in orders(len(marks)):
+            places = arrange(marks, order, panel.bbox, off, strict)
+            found += [(price + cost(marks, places), places)] if places else []
+    for text in [] if found else texts:
+        text.remove()
+    if found:
+        write(panel, texts, marks, min(found, key=lambda one: one[0])[1])
+    return bool(found)
 
 
-def write_all(panel: Any, spots: Any, labels: Sequence[str], colours: Sequence[Any], weights: Sequence[str],
-              ends: Sequence[Any], strict: bool) -> bool:
-    """Place all labels beside spots and lines in pixels; False, and nothing written, if one finds no place.
+class Mark(NamedTuple):
+    """A point and the size of its label, in pixels; `room` is what the point itself takes up on every side."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    room: float
+
+
+def orders(number: int) -> list[Sequence[int]]:
+    """Orders in which so many labels may be placed, the given one first; fewer where each takes longer."""
+    rng = np.random.default_rng(0)
+    return [range(number), *(rng.permutation(number).tolist() for _ in range(ORDERS // max(number, 1)))]
+
+
+def arrange(marks: Sequence[Mark], order: Sequence[int], frame: Any, ends: Sequence[Any],
+            strict: bool) -> list[tuple[Box, float]]:
+    """The box of each label and its distance, placed in an order beside points and lines in pixels; nothing if one has no place.
 
     Unless `strict`, lines from points to their labels may run across other labels.
     """
-    renderer = panel.figure.canvas.get_renderer()
-    taken = [Box(x, y, x, y).padded(8 if weight == "bold" else 6) for (x, y), weight in zip(spots.tolist(), weights, strict=True)]
-    lines = [box for one in ends for box in covering(*one.tolist())]
-    made = []
-    for (x, y), label, colour, weight in zip(spots.tolist(), labels, colours, weights, strict=True):
-        text = panel.text(0, 0, label, fontsize=SMALL, color=darker(colour), transform=None, zorder=4, ha="center",
-                          va="center", fontweight=weight, path_effects=halo())
-        made.append(text)
-        size = text.get_window_extent(renderer)
-        box, distance = free_place(x, y, size.width, size.height, panel.bbox, taken, lines, strict)
+    taken = [Box(mark.x, mark.y, mark.x, mark.y).padded(mark.room) for mark in marks]
+    lines = [box for one in ends for box in covering(*one)]
+    found: dict[int, tuple[Box, float]] = {}
+    for place in order:
+        mark = marks[place]
+        box, distance = free_place(mark.x, mark.y, mark.width, mark.height, frame, taken, lines, strict)
         if box is None:
-            for one in made:
-                one.remove()
-            return False
+            return []
         taken.append(box)
-        centre = ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
+        found[place] = (box, distance)
+        if distance > BESIDE and strict:
+            lines += along((mark.x, mark.y), nearest_in(box, (mark.x, mark.y)))
+    return [found[place] for place in range(len(marks))]
+
+
+def cost(marks: Sequence[Mark], places: Sequence[tuple[Box, float]]) -> float:
+    """How far labels are from their points: the squares of their distances, and something for lines to them that cross."""
+    leaders = [((mark.x, mark.y), nearest_in(box, (mark.x, mark.y)))
+               for mark, (box, distance) in zip(marks, places, strict=True) if distance > BESIDE]
+    crossed = sum(meet(*one, *two) for one, two in itertools.combinations(leaders, 2))
+    return sum(distance**2 for _, distance in places) + CROSSED * crossed
+
+
+def meet(a: Sequence[float], b: Sequence[float], c: Sequence[float], d: Sequence[float]) -> bool:
+    """Whether the straight line from `a` to `b` crosses that from `c` to `d`."""
+
+    def side(p: Sequence[float], q: Sequence[float], r: Sequence[float]) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
+
+def write(panel: Any, texts: Sequence[Any], marks: Sequence[Mark], places: Sequence[tuple[Box, float]]) -> None:
+    """Move labels to their boxes, and lead a line to each that is not beside its point."""
+    for text, mark, (box, distance) in zip(texts, marks, places, strict=True):
         text.set_transform(panel.transAxes)
-        text.set_position(panel.transAxes.inverted().transform(centre))
-        if distance > 14:
-            made.append(draw_leader(panel, (x, y), box))
-            lines += along((x, y), nearest_in(box, (x, y))) if strict else []
-    return True
+        text.set_position(panel.transAxes.inverted().transform(((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)))
+        if distance > BESIDE:
+            draw_leader(panel, (mark.x, mark.y), box)
 
 
 def free_place(x: float, y: float, width: float, height: float, frame: Any,
