@@ -107,7 +107,7 @@ ROW = b'[[rows]]\npreset = "performer_relu"\n'
         (b"x = " + b"[" * 10**5 + b"]" * 10**5, "recursion"),
         (b"x = " + b"{a = " * 10**5 + b"1" + b"}" * 10**5, "recursion"),
         (b"[" + b"a." * 10**5 + b"a]\n", "suite.toml"),
-        (b"a." * 10**5 + b"a = 1\n", "200 are enough"),
+        (b"a." * 10**5 + b"a = 1\n", "line 1 has 100,000 dots, where 200 are enough"),
         (b"seed = " + b"9" * 10**5 + b"\n" + ROW, "digits"),
         (b"seed = 1e400\n" + ROW, "seed"),
         (b"validation = 1e400\n" + ROW, "validation"),

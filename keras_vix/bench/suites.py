@@ -125,8 +125,9 @@ def read(path: Traversable) -> dict[str, Any]:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise ValueError(f"it has more bytes, where {LARGEST:,} are enough")
-        if max(line.count(b".") for line in content.split(b"\n")) > DOTS:
-            raise ValueError(f"a line has more dots, where {DOTS} are enough")
+        for place, line in enumerate(content.split(b"\n"), 1):
+            if line.count(b".") > DOTS:
+                raise ValueError(f"line {place} has {line.count(b'.'):,} dots, where {DOTS} are enough")
         data = tomllib.loads(content.decode())
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -106,6 +106,23 @@ def test_another_order_brings_labels_nearer_to_their_points():
     assert 1000 < min(map(far, tried)) < 0.8 * far(tried[0]) < 3000
 
 
+def test_the_nearest_of_all_orders_is_drawn(monkeypatch):
+    """The opposite choice leaves labels far off their points."""
+    crowd = ((0.744, 0.9861), (1.021, 0.9944), (0.974, 0.9889), (0.770, 0.9944), (0.776, 0.9861), (0.699, 0.9917), (0.937, 0.9861),
+             (0.784, 0.9806), (0.628, 0.9944), (1.561, 0.9778))
+    rows = [row | {"epoch_seconds": time, "test_accuracy": accuracy, "test_images": 360}
+            for row, (time, accuracy) in zip(samples.suite(), crowd, strict=True)]
+
+    def lengths():
+        (panel,) = plots.plot_accuracy_time(rows).axes
+        ends = [panel.transAxes.transform(line.get_xydata()) for line in lines(panel, "_leader")]
+        return sum(math.dist(*pair) for pair in ends)
+
+    near, cost = lengths(), labels.cost
+    monkeypatch.setattr(labels, "cost", lambda *given: -cost(*given))
+    assert near < 0.5 * lengths()
+
+
 def test_no_label_lies_on_the_line_to_another():
     crowd = ((0.942, 0.9861), (0.988, 0.9889), (0.797, 0.9889), (0.866, 0.9944), (1.093, 0.9861), (1.004, 0.9917), (1.249, 0.9861),
              (0.937, 0.9806), (0.821, 0.9917), (1.563, 0.9778))

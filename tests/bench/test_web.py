@@ -76,6 +76,10 @@ def test_a_long_name_breaks_behind_an_underscore():
     assert web.breakable("window_1d") == "window_<wbr>1d" and web.breakable("<_>") == "&lt;_<wbr>&gt;" and web.breakable("vit") == "vit"
 
 
+def test_names_of_a_table_break_there(mixed):
+    assert ">performer_<wbr>relu m=16</a>" in mixed
+
+
 def test_elements_escape_what_is_no_markup():
     assert web.tag("p", "<b>", web.tag("i", "x"), title="\"'<>&") == '<p title="&quot;&#x27;&lt;&gt;&amp;">&lt;b&gt;<i>x</i></p>'
     assert web.tag("input", hidden=True, value=None, checked=False) == "<input hidden>"
