@@ -47,7 +47,7 @@ test-long: .venv/installed-test
 coverage: .venv/installed-test
 	$(BIN)/python -m pip install -q -c constraints.txt pytest-cov
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/python -m pytest -m "not alone" -n 2 --cov --cov-report=
+	$(BIN)/python -m pytest -m "not alone" -n 2 --dist worksteal --cov --cov-report=
 	$(BIN)/python -m tests.raises build/coverage/data
 
 test-faults: .venv/installed-test
@@ -65,9 +65,9 @@ test-mutants: .venv/installed-test
 
 test-backends: .venv/installed-test .venv-torch/installed
 	$(BIN)/python -m pip install -q -c constraints.txt jax
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
-	KERAS_BACKEND=torch $(TORCH)/python -m pytest -n 2 -m "not alone" $(ANY_BACKEND)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ANY_BACKEND)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ANY_BACKEND)
+	KERAS_BACKEND=torch $(TORCH)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ANY_BACKEND)
 
 test-wheel: .venv/bin/python
 	rm -rf build/wheel
