@@ -9,7 +9,7 @@ import pytest
 
 import keras_vix
 from keras_vix import cli
-from keras_vix.bench import report, store, suites
+from keras_vix.bench import preflight, report, store, suites
 from keras_vix.bench.unit import Unit, failure
 
 from . import hostile
@@ -54,7 +54,7 @@ def test_a_name_that_leads_elsewhere_leads_nowhere(name, elsewhere, capsys):
         rows = [{"preset": name}, {"preset": "vit", "dataset": name}, {"preset": "vit", "profile": name}]
         for row in rows if name else rows[:1]:
             with pytest.raises((ValueError, OSError)):
-                suites.check(suites.make([row], name="x").units)
+                preflight.check(suites.make([row], name="x").units)
         for words in (["bench", "--suite", name], ["tune", name], ["show", name], ["bench", "--models", f"vit:kernel={name}x"],
                       ["bench", "--dataset", name or "../x"], ["tune", "vit", "--dataset", name or "../x"]):  # fmt: skip
             assert cli.main([word for word in words]) == 2, words

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from .suites import pair, rows_of
 from .tables import Row, one_line
+from .typed import pair, rows_of
 
 
 def command_of(row: Row) -> str | None:

@@ -1,17 +1,15 @@
-"""Experiments as data: a suite of the package, a TOML file, or a few words on a command line become a list of units."""
+"""Experiments as data: a suite of the package, a TOML file, or rows as plain data become a list of units."""
 
 import dataclasses
 import importlib.resources
 import itertools
 import json
 import math
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from ..base import seed_kept
 from ..checks import choice, near, number
 from .published import STUDIES
 from .unit import POLICIES, TASKS, Unit
@@ -23,10 +21,8 @@ SETTINGS = (
 HEADINGS = ("title", "description", "published", "up_to", "seeds", "set", "rows")
 ROW = ("preset", "each", "id", "checkpoint")  # what a row may have beside settings and options
 DEFAULT = "digits"
-SIZE_ADVICE = "give --set input_shape=[height,width,channels], for example [96,96,3]"
 LARGEST = 1_000_000  # bytes; an experiment is a page of text
 DOTS = 200  # in a line; time and memory of a key of n parts grow with n²
-LONGEST = 2_000  # characters of a value on a command line
 MOST = 10_000  # rows that one of a file may stand for
 
 
@@ -39,64 +35,6 @@ class Suite:
     units: tuple[Unit, ...]
     description: str = ""
     published: str = ""
-
-
-def scalar(text: str) -> Any:
-    """A value typed on a command line: a TOML or JSON value, or else the word itself.
-
-    `3` is a number, `true` and `null` are themselves, `[8, 8, 1]` is a list, `softmax` and `"softmax"` are strings.
-
-    Raises:
-        ValueError: it is longer than any value.
-    """
-    if len(text) > LONGEST:
-        raise ValueError(f"A value has at most {LONGEST:,} characters. Received: {text[:40]!r} and {len(text) - 40:,} more.")
-    try:
-        found = tomllib.loads(f"value = {text}")
-        if set(found) == {"value"}:
-            return found["value"]
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(text, parse_constant=str)
-    except (ValueError, RecursionError):
-        return text
-
-
-def pair(text: str) -> tuple[str, Any]:
-    """`key=value` as a key and its value.
-
-    Raises:
-        ValueError: there is no `=`, or the key is no plain name.
-    """
-    key, sign, value = text.partition("=")
-    if not sign or not key.strip().isidentifier() or not value.strip():
-        raise ValueError(f"An option is written key=value. Received: {text!r}; write for example m=64.")
-    return key.strip(), scalar(value.strip())
-
-
-def row_of(text: str) -> dict[str, Any]:
-    """`performer_softmax:m=64` as the row `{"preset": "performer_softmax", "m": 64}`."""
-    preset, *options = text.split(":")
-    return {"preset": preset.strip()} | dict(pair(option) for option in options)
-
-
-def rows_of(text: str) -> list[dict[str, Any]]:
-    """Rows from a list with commas; brackets keep their commas, so `a:input_shape=[8,8,1],b` is two rows.
-
-    Raises:
-        ValueError: the list is empty or has an empty place.
-    """
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    if not all(part.strip() for part in parts):
-        raise ValueError(f"Models are names with commas between them. Received: {text!r}.")
-    return [row_of(part) for part in parts]
 
 
 def named() -> list[str]:
@@ -367,73 +305,3 @@ def whole(name: str, value: Any, least: int) -> None:
         raise TypeError(f"{name} must be a whole number. Received: {name}={value!r}.")
     if not least <= value < 2**32:
         raise ValueError(f"{name} must be at least {least} and below 2**32. Received: {name}={value!r}.")
-
-
-def check(units: Sequence[Unit]) -> list[tuple[Any, Any]]:
-    """Find every mistake that can be found before anything is run.
-
-    Returns:
-        The recipe and the description of each unit.
-
-    Raises:
-        ValueError, TypeError: an unknown preset, data set, profile or option, or one out of range.
-    """
-    from .. import describe
-    from ..data import POLICIES
-    from ..train import recipe
-    from ..train.devices import check as check_devices
-
-    found, known = [], {}
-    for unit in units:
-        images = unit.dataset, unit.image_size
-        if images not in known:
-            known[images] = facts_of(*images)
-        facts = known[images]
-        plan = recipe(unit.preset, facts, unit.profile, **unit.of_recipe)
-        if plan.augment not in ("default", *POLICIES):
-            raise ValueError(
-                f"augment must be default or one of {', '.join(POLICIES)}. Received: augment={plan.augment!r} for "
-                f"{unit.label}.{near(plan.augment, POLICIES)}"
-            )
-        check_devices(unit.devices, plan.batch_size, unit.backend)
-        with seed_kept():
-            description = describe(unit.preset, dataset=facts, profile=unit.profile, **unit.of_model)
-        found.append((plan, description))
-    return found
-
-
-def facts_of(dataset: str, size: tuple[int, int] | None) -> Any:
-    """The facts of a data set, resized if so asked.
-
-    Raises:
-        ValueError: there is no such set, or its images cannot be used.
-        OSError, ImportError: it is not on this machine, and not to be had.
-    """
-    from .. import data
-    from ..facts import DATASETS
-
-    try:
-        return data.facts_of(dataset, image_size=size)
-    except data.DatasetUnavailable:
-        raise
-    except (ValueError, OSError) as error:
-        advice = "" if dataset in DATASETS or os.path.exists(dataset) else near(dataset, DATASETS)
-        raise ValueError(
-            f"dataset must be one of {', '.join(DATASETS)}, another of TensorFlow Datasets, or a folder of images. "
-            f"Received: dataset={dataset!r}: {str(error).replace('give image_size=(height, width)', SIZE_ADVICE)}{advice}"
-        ) from None
-
-
-def check_data(units: Sequence[Unit]) -> None:
-    """Look for damage in the data sets of some units before anything is run; what is not there yet is left to be downloaded.
-
-    Raises:
-        ValueError: a set is damaged; the message says where, and what to do.
-    """
-    from ..data import verify
-
-    for name in dict.fromkeys(unit.dataset for unit in units):
-        problems = verify(name, full=False).problems
-        if problems:
-            more = f" ({len(problems)} problems; keras-vix doctor --data {name} prints all.)" if len(problems) > 1 else ""
-            raise ValueError(f"The data set {name!r} is damaged. {problems[0]}{more}")

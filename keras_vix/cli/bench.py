@@ -32,16 +32,16 @@ def bench_command(
         "dataset": dataset, "profile": profile, "seed": seed, "epochs": epochs, "batch_size": batch_size,
         "limit": limit, "deterministic": deterministic or None, "devices": devices,
     }
-    from ..bench import store, suites
+    from ..bench import preflight, store
 
     suite = choose(suite_file, suite_name, models, settings | pairs(options), seeds, up_to)
     engines = engine_of(engine, address, jobs)
     out = usable(out or Path("runs") / store.slug(suite.name))
-    plans = suites.check(suite.units)
+    plans = preflight.check(suite.units)
     if dry_run:
         show_plan(suite, plans, out)
         return
-    suites.check_data(suite.units)
+    preflight.check_data(suite.units)
     with engines as made:
         raise typer.Exit(measure(suite, out, context.obj, redo, timeout, as_json, jobs, made))
 
@@ -56,7 +56,7 @@ def choose(
     """
     import keras
 
-    from ..bench import store, suites
+    from ..bench import store, suites, typed
 
     if sum(one is not None for one in (suite_file, suite_name, models)) > 1:
         raise ValueError(
@@ -72,7 +72,7 @@ def choose(
     # A folder of images lends its last name only: results never go into it.
     short = Path(name).resolve().name or "folder" if os.path.exists(name) else store.slug(name)
     if models is not None:
-        rows = suites.rows_of(models)
+        rows = typed.rows_of(models)
         return suites.make(rows, name=short, title=f"Benchmark on {name}", **common | {"seeds": common["seeds"] or ()})
     if suite_file is not None:
         return suites.load(suite_file, **common)

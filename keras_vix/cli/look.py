@@ -32,7 +32,7 @@ def show_command(
 ) -> None:
     """Print what a model is and costs."""
     from .. import list_models
-    from ..bench import store, suites
+    from ..bench import preflight, store, suites
     from ..train import describe
     from ..zoo.configure import default_dataset
 
@@ -40,7 +40,7 @@ def show_command(
         description = describe(name, dataset=dataset, profile=profile, **pairs(options))
     else:
         forced = {"dataset": dataset or default_dataset(name), "profile": profile} | pairs(options)
-        ((_, description),) = suites.check(suites.make([{"preset": name}], name=name, forced=forced).units)
+        ((_, description),) = preflight.check(suites.make([{"preset": name}], name=name, forced=forced).units)
     print(store.to_json(dataclasses.asdict(description)) if as_json else description)
 
 

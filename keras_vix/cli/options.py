@@ -59,7 +59,7 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds that a row may take
 
 def pairs(options: Sequence[str] | None) -> dict[str, Any]:
     """The `--set` options as a dictionary; each may be given once."""
-    from ..bench.suites import pair
+    from ..bench.typed import pair
 
     found = [pair(option) for option in options or ()]
     keys = [key for key, _ in found]

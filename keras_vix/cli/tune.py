@@ -84,7 +84,7 @@ def spaces(words: Sequence[str] | None) -> dict[str, Any] | None:
 
 def record(text: str, values: str) -> Any:
     """`16,32,64` as a list, `1e-4..1e-2:log` and `1..8` as ranges."""
-    from ..bench.suites import pair, scalar
+    from ..bench.typed import pair, scalar
     from ..tune import Float, Int
 
     ends, _, scale = values.partition(":")

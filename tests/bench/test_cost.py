@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_vix.bench import cost, progress, store, suites, unit
+from keras_vix.bench import cost, preflight, progress, store, suites, unit
 
 RESOLUTION = Path(cost.__file__).parent / "experiments" / "resolution.toml"
 SMALL = {"depth": 1, "prefix": 0, "pool": "mean", "input_shape": (32, 32, 3), "patch": 8, "dim": 24}
@@ -73,10 +73,10 @@ def test_only_a_cost_may_name_images_that_are_not_read():
         suites.make([{"preset": "vit_ti16", **SMALL}], name="a", defaults={"dataset": "imagenet", "task": task})
         for task in ("train", "cost")
     )
-    assert len(suites.check(cheap.units)) == 1
+    assert len(preflight.check(cheap.units)) == 1
     if "imagenet" not in __import__("keras_vix.facts", fromlist=["DATASETS"]).DATASETS:
         with pytest.raises(ValueError, match="dataset must be"):
-            suites.check(train.units)
+            preflight.check(train.units)
 
 
 def test_the_suite_of_resolutions_differs_in_mixer_and_size_alone():

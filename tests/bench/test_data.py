@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_vix import cli
-from keras_vix.bench import doctor, suites
+from keras_vix.bench import doctor, preflight
 from keras_vix.bench.child import measure
 from keras_vix.bench.unit import Unit
 from keras_vix.data import damage
@@ -65,7 +65,7 @@ def test_the_plan_needs_no_run(pets, elsewhere, capsys):
 
 @pytest.mark.parametrize("name, classes", [("imagenette", 10), ("imagenet100", 100), ("places365_small", 365)])
 def test_listed_photographs_are_planned_without_the_images(name, classes):
-    ((_, description),) = suites.check([Unit("transformer_global", name)])
+    ((_, description),) = preflight.check([Unit("transformer_global", name)])
     assert description.config["input_shape"] == (224, 224, 3) and description.config["classes"] == classes
 
 
@@ -118,7 +118,7 @@ def test_a_set_that_cannot_be_downloaded_is_told_as_that(capsys, monkeypatch):
 def test_damage_is_looked_for_once_a_set(monkeypatch):
     asked = []
     monkeypatch.setattr("keras_vix.data.verify", lambda name, full: asked.append((name, full)) or damage.Verdict(name, (), ""))
-    suites.check_data([Unit("performer_relu"), Unit("linformer"), Unit("linformer", "mnist")])
+    preflight.check_data([Unit("performer_relu"), Unit("linformer"), Unit("linformer", "mnist")])
     assert asked == [("digits", False), ("mnist", False)]
 
 

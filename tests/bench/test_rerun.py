@@ -7,7 +7,7 @@ import report_samples
 import samples
 from hypothesis import given, settings, strategies as st
 
-from keras_vix.bench import rerun, suites
+from keras_vix.bench import rerun, typed
 from keras_vix.bench.unit import Unit
 
 
@@ -26,14 +26,14 @@ def read_back(command: str) -> Unit:
         if word == "--deterministic":
             given["deterministic"] = True
         elif word == "--set":
-            forced |= dict([suites.pair(next(rest))])
+            forced |= dict([typed.pair(next(rest))])
         else:
             given[word.removeprefix("--").replace("-", "_")] = next(rest)
     for key in ("seed", "epochs", "batch_size", "limit", "devices"):
         if key in given:
             given[key] = int(given[key])
     given.pop("out")
-    (row,) = suites.rows_of(given.pop("models"))
+    (row,) = typed.rows_of(given.pop("models"))
     preset = row.pop("preset")
     return Unit(preset=preset, overrides=row | forced, backend=backend, **given)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_vix.bench import report, store, suites
+from keras_vix.bench import preflight, report, store, suites, typed
 from keras_vix.bench.child import measure
 from keras_vix.bench.unit import RECIPE_FIELDS, Unit
 
@@ -21,17 +21,17 @@ RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
     ],
 )
 def test_values_are_toml_or_json_or_words(text, value):
-    assert suites.scalar(text) == value
+    assert typed.scalar(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "m", "=3", "m=", "1m=3", "a b=3"])
 def test_an_option_is_key_and_value(text):
     with pytest.raises(ValueError, match="key=value"):
-        suites.pair(text)
+        typed.pair(text)
 
 
 def test_rows_may_carry_options():
-    assert suites.rows_of("a:m=64:kernel=relu, b,c:input_shape=[8,8,1]") == [
+    assert typed.rows_of("a:m=64:kernel=relu, b,c:input_shape=[8,8,1]") == [
         {"preset": "a", "m": 64, "kernel": "relu"}, {"preset": "b"}, {"preset": "c", "input_shape": [8, 8, 1]},
     ]
 
@@ -39,7 +39,7 @@ def test_rows_may_carry_options():
 @pytest.mark.parametrize("text", ["", ",", "a,", "a,,b"])
 def test_an_empty_place_in_a_list_is_refused(text):
     with pytest.raises(ValueError, match="commas between them"):
-        suites.rows_of(text)
+        typed.rows_of(text)
 
 
 def test_the_nearer_setting_wins():
@@ -123,7 +123,7 @@ def test_the_suites_of_the_package():
 
 @pytest.mark.parametrize("name", ["digits", "ieor_2023_small", "smoke"])
 def test_their_rows_can_all_be_run(name):
-    suites.check(suite(name).units)
+    preflight.check(suite(name).units)
 
 
 @pytest.mark.parametrize("folder", ["digits", "hybrid_trial"])
@@ -145,14 +145,14 @@ def test_fingerprints_outlive_the_way_a_suite_is_written():
 def test_the_epochs_of_the_2024_report():
     units = suite("columbia_2024").units
     assert [unit.epochs for unit in units] == ([60] * 9 + [50]) * 2 + [50]
-    plans = suites.check([unit for unit in units if unit.overrides.get("m", 16) == 16])
+    plans = preflight.check([unit for unit in units if unit.overrides.get("m", 16) == 16])
     assert [plan.epochs for plan, _ in plans] == [60, 60, 60, 50] * 2 + [50]
 
 
 def test_the_models_of_the_2023_report_have_its_sizes():
     """ViT-B/16 at 224 pixels with ten classes has 85,806,346 parameters; E and F of 12 layers add 302,592; features add none."""
     units = suite("ieor_2023").units
-    plans = suites.check(units[:4])
+    plans = preflight.check(units[:4])
     vit, vil = 85_806_346, 85_806_346 + 302_592
     assert [one.trainable_parameters for _, one in plans] == [vit, vil, vit, vit]
     assert [one.tokens for _, one in plans] == [197] * 4
