@@ -17,7 +17,8 @@ from typing import Any
 from .. import checks
 from . import store
 from .environment import git_commit
-from .runner import COMMAND, POLL, Listener, Result, Stopped, attempt
+from .process import COMMAND, POLL, Listener, Stopped, attempt
+from .runner import Result
 from .unit import Unit, failure
 
 AGAIN = 2  # times that a unit whose worker or node died is run once more
@@ -253,7 +254,7 @@ def work(unit: dict[str, Any], options: dict[str, Any], keep: bool, start: bytes
 
     Args:
         unit: as `Unit.to_dict` gives it.
-        options: keywords of `runner.attempt`.
+        options: keywords of `process.attempt`.
         keep: whether trained weights are to be sent back.
         start: the file of weights that the unit starts from.
     """

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import IO, Any
 
-from .runner import Listener
+from .process import Listener
 from .tables import DASH, failed, fraction, milliseconds, one_line, seconds
 
 

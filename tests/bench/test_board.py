@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from keras_vix.bench import runner, store
+from keras_vix.bench import process, runner, store
 from keras_vix.bench.board import Board
 from keras_vix.bench.unit import Unit, failure, identity
 from tests.stage import leftovers
@@ -122,9 +122,9 @@ def test_weights_are_made_again_along_a_whole_line(stage):
 
 
 def test_only_wanted_weights_are_kept(stage, tmp_path):
-    own = runner.surroundings(Unit("vit"), tmp_path, keep=False)
+    own = process.surroundings(Unit("vit"), tmp_path, keep=False)
     assert (own["KERAS_VIX_WEIGHTS"], own["KERAS_VIX_KEEP"]) == (str(tmp_path), "0")
-    assert "KERAS_VIX_WEIGHTS" not in runner.surroundings(Unit("vit"))
+    assert "KERAS_VIX_WEIGHTS" not in process.surroundings(Unit("vit"))
 
 
 def test_a_start_that_is_nowhere_is_refused_and_one_that_is_stored_is_not(stage):
@@ -148,18 +148,18 @@ def test_weights_of_half_a_batch_are_kept_under_the_unit_itself(tmp_path, stage)
     )
     import sys
 
-    row = runner.attempt(Unit("fine"), command=[sys.executable, "-c", script], weights=folder)
+    row = process.attempt(Unit("fine"), command=[sys.executable, "-c", script], weights=folder)
     assert row["status"] == "done" and [path.name for path in folder.iterdir()] == [f"{Unit('fine').fingerprint}.weights.h5"]
 
 
 def test_an_attempt_stores_nothing_and_can_be_stopped(stage, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (unit,) = stage.units(1)
-    assert runner.attempt(unit, command=stage.command)["fingerprint"] == unit.fingerprint
+    assert process.attempt(unit, command=stage.command)["fingerprint"] == unit.fingerprint
     stop = threading.Event()
     begin = time.perf_counter()
-    with pytest.raises(runner.Stopped):
-        runner.attempt(Unit("hang"), command=stage.command, stop=stop, listener=lambda event: stop.set())
+    with pytest.raises(process.Stopped):
+        process.attempt(Unit("hang"), command=stage.command, stop=stop, listener=lambda event: stop.set())
     assert time.perf_counter() - begin < 5 and [path.name for path in tmp_path.iterdir()] == ["log"]
 
 

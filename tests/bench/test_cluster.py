@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keras_vix import cli
-from keras_vix.bench import cluster, runner
+from keras_vix.bench import cluster, process
 from keras_vix.bench.unit import Unit
 
 HERE = Path(__file__).parent
@@ -130,4 +130,4 @@ def test_a_run_on_a_cluster_of_this_machine(fake, tmp_path):
         [sys.executable, str(HERE / "cluster_program.py"), "plain", str(tmp_path)], capture_output=True, text=True, timeout=190,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert fake.calls == ["one", "crash", "two"] and runner.COMMAND
+    assert fake.calls == ["one", "crash", "two"] and process.COMMAND

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import keras_vix
-from keras_vix.bench import outcome, runner, store
+from keras_vix.bench import outcome, process, runner, store
 from keras_vix.bench.board import Board
 from keras_vix.bench.unit import Unit
 from tests.stage import leftovers
@@ -192,15 +192,15 @@ def test_f14_ten_in_a_row_do_not_end_the_run(stage):
 @pytest.mark.parametrize(("batch", "devices", "half"), [(64, 1, 32), (3, 1, 1), (1, 1, None), (8, 4, 4), (4, 4, None), (6, 2, None)])
 def test_f14_half_a_batch_is_a_batch(batch, devices, half):
     unit = Unit("vit", batch_size=batch, devices=devices)
-    assert runner.smaller_batch(unit, {"status": "oom"}) == half
-    assert runner.smaller_batch(unit, {"status": "error"}) is None
+    assert process.smaller_batch(unit, {"status": "oom"}) == half
+    assert process.smaller_batch(unit, {"status": "error"}) is None
 
 
 def test_f14_the_batch_that_nobody_named_is_that_of_the_recipe():
     from keras_vix.train import recipe
 
-    assert runner.smaller_batch(Unit("performer_relu"), {"status": "oom"}) == recipe("performer_relu", "digits").batch_size // 2
-    assert runner.smaller_batch(Unit("no_such_model"), {"status": "oom"}) is None
+    assert process.smaller_batch(Unit("performer_relu"), {"status": "oom"}) == recipe("performer_relu", "digits").batch_size // 2
+    assert process.smaller_batch(Unit("no_such_model"), {"status": "oom"}) is None
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_f22_a_child_is_spawned_and_inherits_nothing(stage, monkeypatch):
     keras.config.set_dtype_policy("mixed_bfloat16")
     with open(HERE / "checks.py") as file:
         os.set_inheritable(file.fileno(), True)
-        row = runner.attempt(Unit("fine"), command=[sys.executable, "-c", script])
+        row = process.attempt(Unit("fine"), command=[sys.executable, "-c", script])
     assert "[] [0, 1, 2, " in row["log"] and row["log"].endswith(" None")
     inherited = json.loads(row["log"].partition(" ")[2].rpartition(" ")[0])
     assert len(inherited) <= 5  # the three streams, the pipe to the parent, and the listing itself

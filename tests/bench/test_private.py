@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_vix
-from keras_vix.bench import child, report, runner, store
+from keras_vix.bench import child, process, report, store
 from keras_vix.bench.environment import discreet
 from keras_vix.bench.unit import Unit
 
@@ -80,9 +80,9 @@ def done(tmp_path_factory):
         "TFDS_DATA_DIR": str(home / "data"),
     }
     words = [sys.executable, "-m", "keras_vix", "bench", str(work / "suite.toml"), "--out", str(work / "out")]
-    process = subprocess.run(words, env=os.environ | TOKENS | own, capture_output=True, text=True, cwd=work, timeout=500)
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process, work / "out", (home / "witness").read_text().splitlines()
+    finished = subprocess.run(words, env=os.environ | TOKENS | own, capture_output=True, text=True, cwd=work, timeout=500)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    return finished, work / "out", (home / "witness").read_text().splitlines()
 
 
 @pytest.mark.long
@@ -94,13 +94,13 @@ def test_a_run_asks_nobody_not_even_in_its_children(done):
 
 @pytest.mark.long
 def test_what_a_run_writes_has_neither_secrets_nor_the_home_folder(done):
-    process, out, _ = done
+    finished, out, _ = done
     found = texts(out)
     home = str(out.parents[1])
     assert len(found) > 10 and {path.suffix for path in found} >= {".json", ".csv", ".md", ".tex", ".html", ".png", ".svg"}
     for secret in TOKENS.values():
         assert not [path for path, content in found.items() if secret.encode() in content]
-        assert secret not in process.stdout + process.stderr
+        assert secret not in finished.stdout + finished.stderr
     assert not [path for path, content in found.items() if home.encode() in content]
     rows = json.loads((out / "results.json").read_text())["rows"]
     assert sorted(row["dataset"] for row in rows) == ["digits", "~/work/mine.npz"]
@@ -129,7 +129,7 @@ def secrets(monkeypatch, tmp_path):
 
 def test_a_child_that_prints_its_environment_leaves_no_secret_in_a_report(secrets, tmp_path):
     (tmp_path / "child.py").write_text(TELLING)
-    row = runner.attempt(Unit("vit"), command=[sys.executable, str(tmp_path / "child.py")])
+    row = process.attempt(Unit("vit"), command=[sys.executable, str(tmp_path / "child.py")])
     assert row["status"] == "error" and "***" in row["log"] and "~" in row["log"]
     stored(row, secrets, tmp_path / "out")
 

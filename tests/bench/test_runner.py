@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_vix.bench import runner, store
+from keras_vix.bench import process, runner, store
 from keras_vix.bench.board import Board
 from keras_vix.bench.unit import Unit
 
@@ -112,11 +112,11 @@ def test_a_unit_that_another_run_measures_is_waited_for(fake, tmp_path):
 
 
 def test_a_child_gets_the_backend_and_this_package():
-    own = runner.surroundings(Unit("vit", backend="jax"))
+    own = process.surroundings(Unit("vit", backend="jax"))
     assert own["KERAS_BACKEND"] == "jax"
     assert Path(own["PYTHONPATH"].split(":")[0], "keras_vix", "bench", "runner.py").exists()
 
 
 @pytest.mark.parametrize("line", ["", "hello", "[1]", '{"no": "event"}', "{torn"])
 def test_what_libraries_print_is_no_event(line):
-    assert runner.parse(line) == {}
+    assert process.parse(line) == {}

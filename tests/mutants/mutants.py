@@ -514,7 +514,7 @@ BENCH = (
     ),
     Mutant(
         "half-a-batch-not-told",
-        "bench/runner.py",
+        "bench/process.py",
         'return row | own | {"retried": True, "first_failure": first}',
         "return row | own",
         ("tests/bench/test_faults.py::test_f14_half_the_batch_that_fits_is_a_marked_row",),
