@@ -89,7 +89,8 @@ try:
     os.replace(sys.argv[-1] + ".part", sys.argv[-1])
 except OSError as error:
     os.remove(sys.argv[-1] + ".part")
-    print(error, "0 bytes free", file=sys.stderr)
-    sys.exit(74)
+    say(event="unwritten", message=f"{error}; 0 bytes free")
+    print("another library cannot write either, and says so at its end", file=sys.stderr)
+    sys.exit(1)
 log("end")
 say(event="done", status=row["status"])

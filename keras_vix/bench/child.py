@@ -18,8 +18,6 @@ from . import store
 from .outcome import status_of
 from .unit import TASKS, Progress, Unit, failure, remember
 
-UNWRITTEN = 74  # what a child ends with when its result cannot be written; `sysexits.h` calls it an input or output error
-
 
 def measure(unit: Unit, progress: Progress = lambda event: None) -> dict[str, Any]:
     """Measure one unit in this process.
@@ -98,7 +96,7 @@ def end_with_parent() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child process. 0: the row is written, whatever it says; 1: nobody listens any more; 74: it cannot be written."""
+    """The child process. 0: the row is written, whatever it says; 1: it cannot be, or nobody listens any more."""
     (path,) = arguments
     end_with_parent()
     unit = Unit(**json.load(sys.stdin))
@@ -113,8 +111,8 @@ def main(arguments: Sequence[str]) -> int:
         try:
             store.write(Path(path), row)
         except OSError as error:
-            print(error, file=sys.stderr)
-            return UNWRITTEN
+            progress({"event": "unwritten", "message": str(error)})
+            return 1
         progress({"event": "done", "status": row["status"]})
     except BrokenPipeError:
         return 1

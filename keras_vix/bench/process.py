@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import store
-from .child import UNWRITTEN
 from .environment import discreet
 from .outcome import explain, oom_kills
 from .unit import failure, remember, Unit
@@ -113,6 +112,8 @@ class Attempt:
         heard: list[dict[str, Any]] = []
 
         def hear(event: dict[str, Any]) -> None:
+            if event["event"] == "unwritten":
+                raise OSError(discreet(str(event.get("message"))))
             heard.append(event)
             self.listener(event)
 
@@ -123,8 +124,6 @@ class Attempt:
                     last = follow(process, self.deadline, hear, self.stop)
                 if last == "stopped":
                     raise Stopped(unit.label)
-                if last == "ended" and process.returncode == UNWRITTEN:
-                    raise OSError(tail(log, 1))
                 row = result(path) if last == "done" else None
                 if row is None and last == "timeout":
                     row = failure(unit, "timeout", f"stopped after {self.timeout:g} seconds")

@@ -45,6 +45,15 @@ def test_an_exception_becomes_an_error_row(monkeypatch, capsys, tmp_path):
     assert events == [{"event": "done", "status": "error"}]
 
 
+def test_a_result_that_cannot_be_written_is_said_by_an_event(monkeypatch, capsys, tmp_path):
+    (tmp_path / "row.json").mkdir()
+    monkeypatch.setattr(child, "measure", lambda what, progress: unit.identity(what))
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(unit.Unit("a").to_dict())))
+    assert child.main([str(tmp_path / "row.json")]) == 1
+    (event,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert event["event"] == "unwritten" and "row.json" in event["message"] and "bytes free" in event["message"]
+
+
 def test_the_child_ends_quietly_when_nobody_listens(monkeypatch, capsys, tmp_path):
     def measure(*_):
         raise BrokenPipeError
