@@ -115,7 +115,7 @@ lint: .venv/installed-test
 .venv-torch/installed: constraints.txt
 	$(PYTHON) -m venv .venv-torch
 	$(TORCH)/python -m pip install -q --retries 1 --extra-index-url $(TORCH_INDEX) -c constraints.txt \
-		torch==2.13.0 keras numpy h5py pytest pytest-timeout pytest-xdist hypothesis scikit-learn
+		torch==2.13.0 keras numpy h5py typer rich psutil pytest pytest-timeout pytest-xdist hypothesis scikit-learn
 	touch $@
 
 # Each list is complete and exact, so nothing is resolved; torch comes from the index without CUDA.

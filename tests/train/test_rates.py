@@ -118,14 +118,22 @@ def test_every_weight_of_a_model_takes_its_share_of_the_plain_step():
 
 @pytest.mark.long
 def test_with_all_factors_1_it_is_keras_own():
-    """Decay spares the same weights, too."""
+    """Decay spares the same weights, too.
+
+    The gradient of a key's bias is 0 but for rounding, and Adam divides by its size: torch's other order of rounding shows there first.
+    """
     plain, other = small(), small()
     how = Recipe(learning_rate=1e-2, weight_decay=0.5, clip_norm=1.0, schedule="cosine", warmup=0.3, **JIT)
     compile(plain, how, STEPS)
     compile(other, how, STEPS, layerwise={})
     for model in (plain, other):
         train(model, batches())
-    assert all(map(SAME, values(plain).values(), values(other).values()))
+    own, theirs = values(other), values(plain)
+    for role, expected in theirs.items():
+        if TORCH and role.endswith("key/bias"):
+            assert np.abs(own[role] - expected).max() <= 1e-5, role  # a step of Adam is a thousand times as large
+        else:
+            assert SAME(own[role], expected), role
 
 
 BLOCK = "stage0_block1_mixer/mixer"
