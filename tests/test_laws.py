@@ -168,6 +168,7 @@ def test_equals_exact_attention(row):
     laws.equals_exact_attention(row, Softmax())
 
 
+@pytest.mark.long
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="torch has no XLA, and runs eagerly otherwise")
 @long_rows(ROWS)
 def test_compiled_equals_eager(row):

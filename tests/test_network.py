@@ -65,6 +65,7 @@ def test_that_hides_it():
 """
 
 
+@pytest.mark.long
 def test_a_refusal_that_is_caught_fails_the_test_all_the_same(tmp_path):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (tmp_path / "test_hidden.py").write_text(CAUGHT)

@@ -255,6 +255,7 @@ def test_f22_a_child_is_spawned_and_inherits_nothing(stage, monkeypatch):
     assert len(inherited) <= 5  # the three streams, the pipe to the parent, and the listing itself
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("package", "call"),
     [

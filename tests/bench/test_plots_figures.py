@@ -477,6 +477,7 @@ def test_letters_are_six_points_high_at_half_a_page_and_files_are_small(what):
         assert len(plots.encode(figure, "png")) < 160_000, drawing.name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("classes", [2, 20, 100])
 def test_figures_of_a_run_are_readable_and_small(classes):
     for drawing in plots.run_figures(figure_samples.classified(classes, side=64)):

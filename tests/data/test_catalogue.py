@@ -55,6 +55,7 @@ def test_cifar10(cifar10):
     assert cifar10.facts == DATASETS["cifar10"] and cifar10.train.x.shape[1:] == (32, 32, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["mnist", pytest.param("cifar10", marks=pytest.mark.long)])
 def test_statistics_are_those_of_the_training_images(name, request):
     data = request.getfixturevalue(name)

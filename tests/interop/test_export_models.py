@@ -37,6 +37,7 @@ def test_shifted_windows_in_litert(tmp_path):
     assert keras_vix.export(model, tmp_path / "model.tflite").difference <= 1e-4
 
 
+@pytest.mark.long
 @here
 @pytest.mark.parametrize("name", sampled(REPRESENTATIVES, sample=("linformer", "levit", "sl_swin")))
 def test_every_part_in_litert(name, tmp_path):

@@ -51,6 +51,7 @@ def fits(name):
     assert np.array_equal(predict(again, images(8, 8, 1)), predict(model, images(8, 8, 1)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sampled(sorted(SAMPLE | set(REFUSED)), sample=SOME))
 def test_a_preset_of_each_family(name):
     fits(name)

@@ -50,6 +50,7 @@ def test_weight_decay_spares_biases_norms_and_positions():
     assert not any(w.path in spared for w in model.trainable_weights if w.name == "kernel")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lion"])
 def test_every_optimizer_lowers_the_loss(optimizer):
     data = keras_vix.data.load("digits", limit=100)

@@ -91,6 +91,7 @@ def test_every_preset_has_a_space_of_models(name, monkeypatch):
             problem.point(next(point for point in drawn if point.get(word) == value))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sampled(sorted(SAMPLE), sample=SOME))
 def test_spaces_fit_the_tokens_that_a_model_sees(name):
     """The extremes that matter to a kernel: its largest m, in the narrowest and the widest model."""

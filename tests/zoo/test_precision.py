@@ -73,6 +73,7 @@ def sums_are_wide(name):
     assert any(op.type in ("MatMul", "BatchMatMulV2", "Conv2D") and op.outputs[0].dtype == tf.float16 for op in graph.get_operations())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", SOME)
 def test_forward_is_close_to_float32(name, policy):

@@ -45,6 +45,7 @@ def test_tokens_at_the_published_size():
     assert [tokens(outline("sl_t2t", dataset=name, depth=1)) for name in ("cifar10", "tiny_imagenet")] == [65, 65]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["t2t_vit_7", "sl_t2t", "r26_s32", "r_ti16"])
 @pytest.mark.parametrize("side, count", [(8, 65), (28, 50), (32, 65), (64, 65)])
 def test_small_images_keep_tokens_enough(name, side, count):

@@ -76,6 +76,7 @@ def test_linformer_sharing_sizes(share, extra):
 BLOCKS = {"profile": "reference"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name, options, dataset, millions",
     [
@@ -190,6 +191,7 @@ CHOICES = {
 PRODUCT = random.Random(20240501).sample(list(itertools.product(*CHOICES.values())), 24)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", sampled(PRODUCT, sample=PRODUCT[:2]), ids="-".join)
 def test_any_sensible_combination_builds_and_learns_something(point):
     choice = dict(zip(CHOICES, point))
