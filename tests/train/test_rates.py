@@ -120,20 +120,15 @@ def test_every_weight_of_a_model_takes_its_share_of_the_plain_step():
 def test_with_all_factors_1_it_is_keras_own():
     """Decay spares the same weights, too.
 
-    The gradient of a key's bias is 0 but for rounding, and Adam divides by its size: torch's other order of rounding shows there first.
+    The gradient of a key's bias is 0 but for rounding, of which Adam makes a step: torch, which rounds in another order, goes without.
     """
-    plain, other = small(), small()
+    plain, other = small(qkv_bias=not TORCH), small(qkv_bias=not TORCH)
     how = Recipe(learning_rate=1e-2, weight_decay=0.5, clip_norm=1.0, schedule="cosine", warmup=0.3, **JIT)
     compile(plain, how, STEPS)
     compile(other, how, STEPS, layerwise={})
     for model in (plain, other):
         train(model, batches())
-    own, theirs = values(other), values(plain)
-    for role, expected in theirs.items():
-        if TORCH and role.endswith("key/bias"):
-            assert np.abs(own[role] - expected).max() <= 1e-5, role  # a step of Adam is a thousand times as large
-        else:
-            assert SAME(own[role], expected), role
+    assert all(map(SAME, values(plain).values(), values(other).values()))
 
 
 BLOCK = "stage0_block1_mixer/mixer"
